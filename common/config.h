@@ -1,0 +1,33 @@
+/*
+ * The configuration file, read with libconfuse. conf/dlo.conf.sample is its reference.
+ *
+ * Every program reads the whole file; what it does not need it ignores. A file that cannot be read, an unknown option
+ * or a value out of range is one clear line on stderr and -1. Strings are owned by the struct until config_release().
+ */
+#ifndef DLO_COMMON_CONFIG_H
+#define DLO_COMMON_CONFIG_H
+
+struct config {
+    char *dsn_owner;     /* migrations, the command line */
+    char *dsn_api;       /* dlo.fcgi; empty: dsn_owner */
+    char *dsn_worker;    /* dlo-worker; empty: dsn_owner */
+    char *public_url;    /* links are made from it, never from Host */
+    char *intake_socket; /* unix socket paths */
+    char *desk_socket;
+    char *socket_group;    /* group of the sockets; empty: the process's own */
+    char *web_server_user; /* the only other user that may connect; empty: anybody the mode lets in */
+    char *worker_user;     /* user to become when started as root; empty: stay */
+    char *key_file;        /* keyring for secrets at rest, mode 0600 */
+    char *allow_nets;      /* the operator's allow list of non-public networks */
+    char *ca_file;         /* CA bundle for receivers */
+    char *log_format;
+    char *log_level;
+    long intake;  /* responder processes for events */
+    long desk;    /* responder processes for the rest */
+    long senders; /* sender processes */
+};
+
+int config_load(const char *path, struct config *out);
+void config_release(struct config *c);
+
+#endif

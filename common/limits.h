@@ -1,0 +1,64 @@
+/*
+ * Every cap of the product, in one place. What grows without one of these is a bug.
+ *
+ * Units are in the names. A limit that API.md states carries "API"; the others are ours.
+ */
+#ifndef DLO_COMMON_LIMITS_H
+#define DLO_COMMON_LIMITS_H
+
+/* The wire (API). */
+#define LIMIT_PAYLOAD_BYTES (256 * 1024)
+#define LIMIT_EVENT_BODY_BYTES (LIMIT_PAYLOAD_BYTES + 32 * 1024) /* the envelope around one payload */
+#define LIMIT_BATCH_BODY_BYTES (8 * 1024 * 1024)
+#define LIMIT_BODY_BYTES (64 * 1024) /* any other request */
+#define LIMIT_BATCH_EVENTS 1000
+#define LIMIT_FANOUT_PER_CALL 10000
+#define LIMIT_JSON_DEPTH 512
+#define LIMIT_NAME_BYTES 128        /* eventType, channel */
+#define LIMIT_EXTERNAL_ID_BYTES 256 /* customerExternalId, externalId */
+#define LIMIT_METADATA_BYTES 4096
+#define LIMIT_ROUTING_KEY_BYTES 256
+#define LIMIT_URL_BYTES 2048
+#define LIMIT_PAGE 200
+#define LIMIT_PAGE_DEFAULT 50
+#define LIMIT_IDEMPOTENCY_KEY_BYTES 255
+#define LIMIT_REQUEST_ID_BYTES 64
+#define LIMIT_COUNT_ROWS 10000 /* past this a total is "gte" unless counters cover the filter */
+#define LIMIT_LEGACY_OFFSET_ROWS 100000
+#define LIMIT_LEGACY_ARRAY_ROWS 1000
+
+/* Webhooks (API). */
+#define LIMIT_CUSTOM_HEADERS 20
+#define LIMIT_CUSTOM_HEADER_BYTES 4096
+#define LIMIT_RETRY_SCHEDULE 20
+#define LIMIT_ATTEMPTS 20
+#define LIMIT_RETRY_S 86400
+#define LIMIT_TIMEOUT_MS_MIN 100
+#define LIMIT_TIMEOUT_MS_MAX 60000
+#define LIMIT_CONCURRENCY 1000
+#define LIMIT_RETRY_AFTER_S 86400
+#define LIMIT_LIST_ITEMS 100 /* eventTypes, channels, customerExternalIds of one webhook */
+
+/* What is kept of an answer (API). */
+#define LIMIT_RESPONSE_FAILURE_BYTES (64 * 1024)
+#define LIMIT_RESPONSE_SUCCESS_BYTES 1024
+#define LIMIT_RESPONSE_HEADERS_BYTES 8192
+
+/* The sender. */
+#define LIMIT_SHARDS 64
+#define LIMIT_INFLIGHT 512            /* requests under way in one sender: slots */
+#define LIMIT_INFLIGHT_TARGET 256     /* what admission goes to; more only costs CPU (measured: 20 us at 100, 35 at 256) */
+#define LIMIT_DESTINATIONS 20000      /* idle ones beyond this are forgotten */
+#define LIMIT_INFLIGHT_BYTES (64 << 20) /* payload bytes held by them */
+#define LIMIT_BATCH_RESULTS 500       /* results in one completion */
+#define LIMIT_BATCH_BYTES (4 << 20)
+#define LIMIT_BATCH_WAIT_MS 5
+#define LIMIT_PREFETCH 20000         /* rows held by one sender, all destinations */
+#define LIMIT_PREFETCH_PER_WEBHOOK 64
+#define LIMIT_HEADS_ROWS 512          /* rows of one heads query */
+#define LIMIT_INLINE_PAYLOAD_BYTES 4096 /* larger payloads are fetched when they are about to be sent */
+#define LIMIT_LEASE_MS 10000
+#define LIMIT_LEASE_RENEW_MS 3000
+#define LIMIT_DRAIN_MS 10000
+
+#endif

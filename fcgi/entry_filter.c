@@ -1,0 +1,462 @@
+/*
+ * See entry_filter.h. Owns the table of fields: name, how a value is read, what it means in SQL. Must never put what a
+ * client sent into the text of a statement. Reads only; a crash leaves nothing.
+ */
+#include "fcgi/entry_filter.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/limits.h"
+#include "common/states.h"
+#include "fcgi/column.h"
+#include "fcgi_sql.h"
+
+#define VALUES_BYTES 65536
+#define FINGERPRINT_HEX 32
+#define VISIBLE                                                                                    \
+    "d.project_id = $1 AND d.created_at > (SELECT dlo_now() - make_interval(secs => "              \
+    "p.retention_s)"                                                                               \
+    " FROM projects p WHERE p.id = $1)"
+
+enum field_index {
+    FIELD_WEBHOOK, /* the first four are what the counters know */
+    FIELD_CHANNEL,
+    FIELD_REASON,
+    FIELD_STATE,
+    FIELD_COVERED,
+    FIELD_TYPE = FIELD_COVERED,
+    FIELD_CUSTOMER,
+    FIELD_EXTERNAL,
+    FIELD_EVENT,
+    FIELD_CLASSIFICATION,
+    FIELD_STATUS,
+    FIELD_GENERATION,
+    FIELD_FINGERPRINT,
+    FIELD_REPLAYABLE,
+    FIELD_INTENTIONAL,
+    FIELD_FROM,
+    FIELD_TO,
+    FIELD_OCCURRED_FROM,
+    FIELD_OCCURRED_TO,
+    FIELD_EXPIRES_BEFORE,
+    FIELDS
+};
+_Static_assert(FIELDS <= ENTRY_FILTER_FIELDS_MAX, "a filter has no room for a field");
+
+/* One value of a list of them. false: it is none, and `allowed` says what is. */
+typedef bool value_reader(struct pg_array *to, const char *text, size_t len);
+
+struct field {
+    const char *name, *alias;
+    value_reader *value; /* NULL: not a list of values */
+    enum pg_type type;
+    const char *code;    /* of the problem when a value is none */
+    const char *allowed; /* what would be one */
+    const char *sql;     /* "?" is the parameter */
+};
+
+static bool text_value(struct pg_array *to, const char *text, size_t len)
+{
+    pg_array_bytes(to, text, len);
+    return true;
+}
+
+static bool id_value(struct pg_array *to, enum ids_kind kind, const char *text, size_t len)
+{
+    struct uuid id;
+    if (ids_parse(kind, text, len, &id) != 0)
+        return false;
+    pg_array_uuid(to, &id);
+    return true;
+}
+
+static bool webhook_value(struct pg_array *to, const char *text, size_t len)
+{
+    return id_value(to, ID_WEBHOOK, text, len);
+}
+
+static bool event_value(struct pg_array *to, const char *text, size_t len)
+{
+    return id_value(to, ID_EVENT, text, len);
+}
+
+static bool reason_value(struct pg_array *to, const char *text, size_t len)
+{
+    int reason = states_reason_parse(text, len);
+    if (reason >= 0)
+        pg_array_int2(to, (int16_t)reason);
+    return reason >= 0;
+}
+
+static bool state_value(struct pg_array *to, const char *text, size_t len)
+{
+    int state = states_entry_parse(text, len);
+    if (state < 0 || state == ENTRY_PURGED)
+        return false;
+    pg_array_int2(to, (int16_t)state);
+    return true;
+}
+
+static bool classification_value(struct pg_array *to, const char *text, size_t len)
+{
+    bool permanent = len == strlen("permanent") && memcmp(text, "permanent", len) == 0;
+    if (!permanent &&
+        (len != strlen("transient_exhausted") || memcmp(text, "transient_exhausted", len) != 0))
+        return false;
+    pg_array_bool(to, permanent);
+    return true;
+}
+
+static bool small_value(struct pg_array *to, const char *text, size_t len)
+{
+    if (len < 1 || len > 4 || strspn(text, "0123456789") != len)
+        return false;
+    pg_array_int2(to, (int16_t)strtol(text, NULL, 10));
+    return true;
+}
+
+static bool fingerprint_value(struct pg_array *to, const char *text, size_t len)
+{
+    unsigned char bytes[FINGERPRINT_HEX / 2];
+    if (len != FINGERPRINT_HEX || strspn(text, "0123456789abcdefABCDEF") != len)
+        return false;
+    for (size_t i = 0; i < sizeof bytes; i++) {
+        char pair[3] = {text[2 * i], text[2 * i + 1], '\0'};
+        bytes[i] = (unsigned char)strtoul(pair, NULL, 16);
+    }
+    pg_array_bytes(to, bytes, sizeof bytes);
+    return true;
+}
+
+#define FILTER "bad-filter"
+#define WEBHOOKS                                                                                   \
+    "SELECT w.id AS v FROM webhooks w WHERE w.project_id = $1 AND w.public_id = ANY (?::uuid[])"
+#define RETENTION "make_interval(secs => (SELECT p.retention_s FROM projects p WHERE p.id = $1))"
+
+static const struct field fields[FIELDS] = {
+    [FIELD_WEBHOOK] = {"webhookId", "subscriptionId", webhook_value, PG_UUID, "malformed-id",
+                       "ids of webhooks (whk_…)", "d.webhook_id IN (" WEBHOOKS ")"},
+    [FIELD_CHANNEL] = {"channel", NULL, text_value, PG_TEXT, FILTER, NULL,
+                       "d.channel = ANY (?::text[])"},
+    [FIELD_REASON] = {"failureReason", NULL, reason_value, PG_INT2, FILTER, NULL,
+                      "d.reason = ANY (?::smallint[])"},
+    [FIELD_STATE] = {"state", NULL, state_value, PG_INT2, FILTER,
+                     "open, replaying, resolved, refailed, discarded, expired, all",
+                     "d.state = ANY (?::smallint[])"},
+    [FIELD_TYPE] = {"eventType", NULL, text_value, PG_TEXT, FILTER, NULL,
+                    "d.event_type = ANY (?::text[])"},
+    [FIELD_CUSTOMER] = {"customerExternalId", NULL, text_value, PG_TEXT, FILTER, NULL,
+                        "d.customer_id = ANY (?::text[])"},
+    [FIELD_EXTERNAL] = {"externalId", NULL, text_value, PG_TEXT, FILTER, NULL,
+                        "d.external_id = ANY (?::text[])"},
+    [FIELD_EVENT] = {"eventId", NULL, event_value, PG_UUID, "malformed-id", "ids of events (evt_…)",
+                     "d.event_id = ANY (?::uuid[])"},
+    [FIELD_CLASSIFICATION] = {"classification", NULL, classification_value, PG_BOOL, FILTER,
+                              "transient_exhausted, permanent", "d.permanent = ANY (?::boolean[])"},
+    [FIELD_STATUS] = {"statusCode", NULL, small_value, PG_INT2, FILTER,
+                      "HTTP status codes; 0 for no answer", "d.last_status = ANY (?::smallint[])"},
+    [FIELD_GENERATION] = {"generation", NULL, small_value, PG_INT2, FILTER, "small numbers, from 0",
+                          "d.generation = ANY (?::smallint[])"},
+    [FIELD_FINGERPRINT] = {"fingerprint", NULL, fingerprint_value, PG_BYTEA, FILTER,
+                           "fingerprints of 32 hex digits", "d.fingerprint = ANY (?::bytea[])"},
+    [FIELD_REPLAYABLE] =
+        {"replayable", NULL, NULL, 0, NULL, NULL,
+         "(d.state = 1 AND EXISTS (SELECT FROM webhooks w WHERE w.project_id = $1"
+         " AND w.id = d.webhook_id AND w.enabled AND w.deleted_at IS NULL)) = ?::boolean"},
+    [FIELD_INTENTIONAL] = {"intentional", NULL, NULL, 0, NULL, NULL, "d.intentional = ?::boolean"},
+    [FIELD_FROM] = {"from", NULL, NULL, 0, NULL, NULL, "d.created_at >= ?::timestamptz"},
+    [FIELD_TO] = {"to", NULL, NULL, 0, NULL, NULL, "d.created_at < ?::timestamptz"},
+    [FIELD_OCCURRED_FROM] = {"occurredFrom", NULL, NULL, 0, NULL, NULL,
+                             "d.occurred_at >= ?::timestamptz"},
+    [FIELD_OCCURRED_TO] = {"occurredTo", NULL, NULL, 0, NULL, NULL,
+                           "d.occurred_at < ?::timestamptz"},
+    [FIELD_EXPIRES_BEFORE] = {"expiresBefore", NULL, NULL, 0, NULL, NULL,
+                              "d.created_at < ?::timestamptz - " RETENTION},
+};
+
+/* --- reading ---------------------------------------------------------------------------------------------------- */
+
+static void reason_names(char *out, size_t size)
+{
+    size_t n = 0;
+    const char *name;
+    for (int i = REASON_NONE + 1; (name = states_reason_name(i)) != NULL && n < size; i++)
+        n += (size_t)snprintf(out + n, size - n, "%s%s", i > REASON_NONE + 1 ? ", " : "", name);
+}
+
+static bool refuse_value(struct list *l, const struct field *field, const char *name,
+                         const char *value)
+{
+    char reasons[400], pointer[64];
+    reason_names(reasons, sizeof reasons);
+    snprintf(pointer, sizeof pointer, "?%s", name);
+    response_field_problem(l->call->rs, 400, field->code, pointer, "%s does not take '%s', but %s.",
+                           name, strlen(value) <= 60 ? value : "(a long value)",
+                           field->allowed ? field->allowed : reasons);
+    return false;
+}
+
+static struct entry_filter_value *open_array(struct entry_filter *f, enum field_index i)
+{
+    struct entry_filter_value *to = &f->fields[i];
+    if (!to->given)
+        pg_array_init(&to->values, fields[i].type, VALUES_BYTES);
+    to->given = to->array = true;
+    return to;
+}
+
+static bool read_values(struct entry_filter *f, struct list *l, enum field_index i,
+                        const char *name)
+{
+    const char *values[LIST_VALUES_MAX];
+    int n = list_values(l, name, values, LIST_VALUES_MAX);
+    for (int k = 0; k < n; k++) {
+        if (i == FIELD_STATE && strcmp(values[k], "all") == 0)
+            f->every_state = true;
+        else if (!fields[i].value(&open_array(f, i)->values, values[k], strlen(values[k])))
+            return refuse_value(l, &fields[i], name, values[k]);
+    }
+    return n >= 0;
+}
+
+static bool read_list(struct entry_filter *f, struct list *l, enum field_index i)
+{
+    return read_values(f, l, i, fields[i].name) &&
+           (!fields[i].alias || read_values(f, l, i, fields[i].alias));
+}
+
+static bool read_flag(struct entry_filter *f, struct list *l, enum field_index i)
+{
+    int flag = list_flag(l, fields[i].name);
+    f->fields[i].given = flag >= 0;
+    snprintf(f->fields[i].text, sizeof f->fields[i].text, "%s", flag > 0 ? "t" : "f");
+    return flag >= -1;
+}
+
+static bool read_time(struct entry_filter *f, struct list *l, enum field_index i)
+{
+    int given = list_time(l, fields[i].name, f->fields[i].text);
+    f->fields[i].given = given > 0;
+    return given >= 0;
+}
+
+static bool read_field(struct entry_filter *f, struct list *l, enum field_index i)
+{
+    if (fields[i].value)
+        return read_list(f, l, i);
+    return i == FIELD_REPLAYABLE || i == FIELD_INTENTIONAL ? read_flag(f, l, i)
+                                                           : read_time(f, l, i);
+}
+
+/* Known, and not honoured yet: the system scope, and search in payloads. */
+static bool read_later(struct list *l)
+{
+    bool ok = true;
+    const char *scope = list_one(l, "scope", &ok);
+    if (ok && scope && strcmp(scope, "destination") != 0) {
+        bool system = strcmp(scope, "system") == 0;
+        response_field_problem(
+            l->call->rs, system ? 422 : 400, system ? "not-available" : FILTER, "?scope",
+            system ? "scope=system is not available yet." : "scope is destination or system.");
+        return false;
+    }
+    if (ok && request_query(l->call->rq, "q")) {
+        response_field_problem(l->call->rs, 422, "not-available", "?q", "q is not available yet.");
+        return false;
+    }
+    return ok;
+}
+
+/* Open unless asked otherwise. All states are named when webhooks are: their index is ordered within one state. */
+static void settle_states(struct entry_filter *f)
+{
+    if (!f->every_state && !f->fields[FIELD_STATE].given)
+        pg_array_int2(&open_array(f, FIELD_STATE)->values, ENTRY_OPEN);
+    if (!f->every_state)
+        return;
+    pg_array_release(&f->fields[FIELD_STATE].values);
+    f->fields[FIELD_STATE].given = false;
+    for (int16_t state = ENTRY_OPEN; state < ENTRY_PURGED; state++)
+        pg_array_int2(&open_array(f, FIELD_STATE)->values, state);
+}
+
+bool entry_filter_read(struct entry_filter *f, struct list *l)
+{
+    *f = (struct entry_filter){.every_state = false};
+    for (int i = 0; i < FIELDS; i++)
+        if (!read_field(f, l, (enum field_index)i))
+            return false;
+    settle_states(f);
+    return read_later(l);
+}
+
+void entry_filter_open(struct entry_filter *f)
+{
+    *f = (struct entry_filter){.every_state = false};
+    settle_states(f);
+}
+
+void entry_filter_webhook(struct entry_filter *f, const struct uuid *webhook)
+{
+    pg_array_uuid(&open_array(f, FIELD_WEBHOOK)->values, webhook);
+}
+
+void entry_filter_release(struct entry_filter *f)
+{
+    for (int i = 0; i < FIELDS; i++)
+        if (f->fields[i].array)
+            pg_array_release(&f->fields[i].values);
+}
+
+/* --- as SQL ----------------------------------------------------------------------------------------------------- */
+
+static void bind_value(struct db_args *args, const struct entry_filter_value *value)
+{
+    if (!value->given)
+        db_args_text(args, NULL);
+    else if (value->array)
+        db_args_binary(args, value->values.bytes.data, value->values.bytes.len);
+    else
+        db_args_text(args, value->text);
+}
+
+/* Appends text with its "?" as the parameter that is bound now. */
+static void add_bound(struct buf *sql, const char *text, struct db_args *args,
+                      const struct entry_filter_value *value)
+{
+    const char *mark = strchr(text, '?');
+    bind_value(args, value);
+    buf_add(sql, text, (size_t)(mark - text));
+    buf_printf(sql, "$%d", args->n);
+    buf_add_str(sql, mark + 1);
+}
+
+/* `joined`: states and webhooks come from a join. */
+static void add_conditions(const struct entry_filter *f, bool joined, struct buf *sql,
+                           struct db_args *args)
+{
+    buf_add_str(sql, VISIBLE);
+    if (f->every_state)
+        buf_add_str(sql, " AND d.state < 7");
+    for (int i = 0; i < FIELDS; i++) {
+        bool skip = i == FIELD_STATE ? joined || f->every_state : i == FIELD_WEBHOOK && joined;
+        if (!f->fields[i].given || skip)
+            continue;
+        buf_add_str(sql, " AND ");
+        add_bound(sql, fields[i].sql, args, &f->fields[i]);
+    }
+}
+
+/* One row per value, each with an ordered scan of its own below. */
+static bool add_sources(const struct entry_filter *f, struct buf *sql, struct db_args *args)
+{
+    bool webhooks = f->fields[FIELD_WEBHOOK].given;
+    bool states = webhooks || !f->every_state;
+    buf_add_str(sql, "SELECT x.* FROM (VALUES (1)) one");
+    if (states)
+        add_bound(sql, " CROSS JOIN unnest(?::smallint[]) AS s(v)", args, &f->fields[FIELD_STATE]);
+    if (webhooks)
+        add_bound(sql, " CROSS JOIN (" WEBHOOKS ") h", args, &f->fields[FIELD_WEBHOOK]);
+    return states;
+}
+
+static void add_after(struct entry_filter *f, const struct list_key *after, struct buf *sql,
+                      struct db_args *args)
+{
+    instant_sql(after->created_us, f->after);
+    f->after_id = after->id;
+    db_args_text(args, f->after);
+    db_args_uuid(args, &f->after_id);
+    buf_printf(sql, " AND (d.created_at, d.id) < ($%d::timestamptz, $%d::uuid)", args->n - 1,
+               args->n);
+}
+
+/* `reach`: how far each ordered scan is read, in rows. */
+static void add_select(struct entry_filter *f, const struct list_key *after, long reach,
+                       struct buf *sql, struct db_args *args)
+{
+    bool states = add_sources(f, sql, args);
+    buf_add_str(sql, " CROSS JOIN LATERAL (SELECT d.* FROM dead_letters d WHERE ");
+    add_conditions(f, true, sql, args);
+    if (states)
+        buf_add_str(sql, " AND d.state = s.v");
+    if (f->fields[FIELD_WEBHOOK].given)
+        buf_add_str(sql, " AND d.webhook_id = h.v");
+    if (after)
+        add_after(f, after, sql, args);
+    buf_printf(
+        sql,
+        " ORDER BY d.created_at DESC, d.id DESC LIMIT %ld) x ORDER BY x.created_at DESC, x.id DESC",
+        reach);
+}
+
+void entry_filter_select(struct entry_filter *f, const struct list_key *after, int rows,
+                         struct buf *sql, struct db_args *args)
+{
+    add_select(f, after, rows, sql, args);
+    buf_printf(sql, " LIMIT %d", rows);
+}
+
+void entry_filter_page(struct entry_filter *f, long offset, int rows, struct buf *sql,
+                       struct db_args *args)
+{
+    add_select(f, NULL, offset + rows, sql, args);
+    buf_printf(sql, " OFFSET %ld LIMIT %d", offset, rows);
+}
+
+/* --- totals ----------------------------------------------------------------------------------------------------- */
+
+static bool covered(const struct entry_filter *f)
+{
+    for (int i = FIELD_COVERED; i < FIELDS; i++)
+        if (f->fields[i].given)
+            return false;
+    return true;
+}
+
+static enum db_status count_by_counters(const struct entry_filter *f, struct call *c,
+                                        PGresult **res)
+{
+    struct db_args args;
+    db_args_init(&args);
+    db_args_int(&args, c->who.project_id);
+    bind_value(&args, &f->fields[FIELD_STATE]);
+    bind_value(&args, &f->fields[FIELD_WEBHOOK]);
+    bind_value(&args, &f->fields[FIELD_CHANNEL]);
+    bind_value(&args, &f->fields[FIELD_REASON]);
+    return db_run(c->desk->db, &fcgi_sql[FCGI_SQL_ENTRY_COUNT], &args, res);
+}
+
+static enum db_status count_by_rows(const struct entry_filter *f, struct call *c, PGresult **res)
+{
+    struct db_args args;
+    struct buf sql;
+    db_args_init(&args);
+    buf_init(&sql, VALUES_BYTES);
+    db_args_int(&args, c->who.project_id);
+    buf_add_str(&sql, "SELECT count(*), dlo_now() FROM (SELECT FROM dead_letters d WHERE ");
+    add_conditions(f, false, &sql, &args);
+    buf_printf(&sql, " LIMIT %d) x", LIMIT_COUNT_ROWS + 1);
+    enum db_status status = sql.failed ? DB_FAILED : db_run_text(c->desk->db, sql.data, &args, res);
+    buf_release(&sql);
+    return status;
+}
+
+enum db_status entry_filter_count(const struct entry_filter *f, struct call *c,
+                                  struct entry_filter_total *out)
+{
+    PGresult *res;
+    bool exact = covered(f);
+    enum db_status status = exact ? count_by_counters(f, c, &res) : count_by_rows(f, c, &res);
+    if (status != DB_OK)
+        return status;
+    out->n = db_int(res, 0, 0);
+    out->relation = !exact && out->n > LIMIT_COUNT_ROWS ? "gte" : "eq";
+    if (!exact && out->n > LIMIT_COUNT_ROWS)
+        out->n = LIMIT_COUNT_ROWS;
+    out->counted_at_us = column_us(res, 0, 1);
+    PQclear(res);
+    return DB_OK;
+}

@@ -1,0 +1,78 @@
+/*
+ * entry_filter: the one grammar of filters over dead letters (API.md, GET /v1/dlq), from query parameters to SQL.
+ *
+ *     struct entry_filter f;
+ *     if (entry_filter_read(&f, &list)) {                       // else a 4xx was answered
+ *         db_args_init(&args);
+ *         db_args_int(&args, project_id);                       // always $1
+ *         entry_filter_select(&f, after, limit + 1, &sql, &args);
+ *         ...
+ *     }
+ *     entry_filter_release(&f);
+ *
+ * What a client sent is only ever a parameter; the text is of ours. The arguments point into the filter, which must
+ * live until the statement has run. Everything made here is about the alias d of dead_letters, binds the project as $1
+ * and leaves out what is past its retention and what was purged.
+ *
+ * A list is read from an index whatever the filter: states and webhooks are joined value by value, so that each has its
+ * own ordered scan and a filter on a rare state does not walk past a million others.
+ */
+#ifndef DLO_FCGI_ENTRY_FILTER_H
+#define DLO_FCGI_ENTRY_FILTER_H
+
+#include <stdbool.h>
+
+#include "common/buf.h"
+#include "common/db.h"
+#include "common/pg_array.h"
+#include "fcgi/list.h"
+
+#define ENTRY_FILTER_FIELDS_MAX 24
+
+/* The names, for a route's `query`. */
+#define ENTRY_FILTER_QUERY                                                                         \
+    "webhookId", "subscriptionId", "channel", "eventType", "customerExternalId", "externalId",     \
+        "eventId", "failureReason", "classification", "statusCode", "state", "replayable",         \
+        "intentional", "fingerprint", "generation", "from", "to", "occurredFrom", "occurredTo",    \
+        "expiresBefore", "scope", "q"
+
+struct entry_filter_value {
+    bool given;
+    bool array; /* `values` is bound, else `text` */
+    struct pg_array values;
+    char text[LIST_TIME_MAX];
+};
+
+struct entry_filter {
+    struct entry_filter_value fields[ENTRY_FILTER_FIELDS_MAX];
+    bool every_state; /* state=all */
+    char after[LIST_TIME_MAX];
+    struct uuid after_id;
+};
+
+/* Reads all filters of the request. false: answered. To be released either way. */
+bool entry_filter_read(struct entry_filter *f, struct list *l);
+/* What is open, without any request. */
+void entry_filter_open(struct entry_filter *f);
+/* Adds a webhook by its public id. */
+void entry_filter_webhook(struct entry_filter *f, const struct uuid *webhook);
+void entry_filter_release(struct entry_filter *f);
+
+/* Appends a select of whole rows, newest first, at most `rows`, after the key (NULL: from the start). */
+void entry_filter_select(struct entry_filter *f, const struct list_key *after, int rows,
+                         struct buf *sql, struct db_args *args);
+
+/* The same by page: after `offset` rows, which are read and passed over. For seed 000's routes only. */
+void entry_filter_page(struct entry_filter *f, long offset, int rows, struct buf *sql,
+                       struct db_args *args);
+
+/* A total as API.md "Lists" has it: exact from the counters where they cover the filter, else counted up to a cap. */
+struct entry_filter_total {
+    int64_t n;
+    const char *relation; /* "eq" or "gte" */
+    int64_t counted_at_us;
+};
+enum db_status entry_filter_count(const struct entry_filter *f, struct call *c,
+                                  struct entry_filter_total *out);
+
+#endif

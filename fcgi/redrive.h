@@ -1,0 +1,37 @@
+/*
+ * redrive: a new delivery from one dead letter, at most one pending at a time.
+ *
+ * redrive_run is one statement that does everything or nothing, and where it did nothing a look-up that says why. Two
+ * callers at once, or fifty, get the same delivery: one makes it, the others are told of it.
+ */
+#ifndef DLO_FCGI_REDRIVE_H
+#define DLO_FCGI_REDRIVE_H
+
+#include "common/ids.h"
+#include "fcgi/route.h"
+
+enum redrive_outcome {
+    REDRIVE_MADE,    /* a new delivery; the senders were woken */
+    REDRIVE_PENDING, /* one is under way already */
+    REDRIVE_REFUSED, /* see `refusal` */
+    REDRIVE_UNKNOWN, /* no such entry in this project */
+    REDRIVE_FAILED   /* see `status` */
+};
+
+struct redrive {
+    struct uuid entry;
+    struct uuid delivery;
+    const char *refusal; /* webhook-deleted endpoint-disabled payload-expired not-open */
+    enum db_status status;
+};
+
+/* `id` is the entry's or its delivery's. */
+enum redrive_outcome redrive_run(struct call *c, const struct uuid *id, struct redrive *out);
+
+/*
+ * POST …/re-drive and its aliases: reads the body {mode, target}, runs, answers as API.md says. `c->args[0]` is the
+ * entry's id or its delivery's.
+ */
+void redrive_answer(struct call *c);
+
+#endif

@@ -1,0 +1,46 @@
+-- name: delivery_cancel
+--
+-- Ends a waiting delivery: its hot row goes, a verdict without a request becomes its last attempt, and if it was a
+-- re-drive its entry is open again. Nothing happens if the row is gone: a sender's completion deletes the same row, so
+-- one of the two wins, and what a sender has in flight then is sent but not written down.
+-- Locks: the hot row, the entry. Called by POST /v1/deliveries/{id}/cancel.
+--
+-- $1 project  $2 delivery  $3 the drawer of its source  $4 actor  $5 id as shown  $6 request id
+-- => one row if it happened
+WITH due AS (
+    DELETE FROM ready r
+     WHERE r.project_id = $1 AND r.delivery_id = $2 AND r.source_drawer = $3
+    RETURNING r.webhook_id, r.event_id, r.entry_id, r.tries, r.generation, r.created_at
+), waiting AS (
+    DELETE FROM later l
+     WHERE l.project_id = $1 AND l.delivery_id = $2 AND l.source_drawer = $3
+    RETURNING l.webhook_id, l.event_id, l.entry_id, l.tries, l.generation, l.created_at
+), gone AS (
+    SELECT * FROM due UNION ALL SELECT * FROM waiting LIMIT 1
+), verdict AS (
+    INSERT INTO attempts (drawer, project_id, delivery_id, n, kind, webhook_id, event_id, entry_id, at,
+                          delivery_created_at, generation, outcome, ends, reason, status_code, error,
+                          response_truncated, dns_us, connect_us, tls_us, ttfb_us, total_us)
+    SELECT $3, $1, $2, g.tries + 1, 1, g.webhook_id, g.event_id, g.entry_id, dlo_now(), g.created_at, g.generation, 3,
+           true, 0, 0, 'cancelled by ' || $4::text, false, 0, 0, 0, 0, 0
+      FROM gone g
+), unlinked AS (
+    DELETE FROM redrives r
+     USING gone g
+     WHERE r.project_id = $1 AND r.delivery_id = $2
+), reopened AS (
+    UPDATE dead_letters d
+       SET state = 1, updated_at = dlo_now()
+      FROM gone g, projects p
+     WHERE d.project_id = $1 AND d.id = g.entry_id AND d.drawer = $3 AND d.state = 2 AND p.id = $1
+    RETURNING d.webhook_id, d.channel, d.reason, d.created_at > p.counted_from AS counted
+), counts AS (
+    INSERT INTO dlq_deltas (project_id, webhook_id, channel, reason, state, n)
+    SELECT $1, o.webhook_id, coalesce(o.channel, ''), o.reason, s.state, s.n
+      FROM reopened o, (VALUES (2::smallint, -1), (1::smallint, 1)) AS s(state, n)
+     WHERE o.counted
+), audit AS (
+    INSERT INTO audit_log (project_id, actor, action, object, request_id)
+    SELECT $1, $4, 'delivery.cancel', $5, $6 FROM gone
+)
+SELECT g.event_id FROM gone g;

@@ -1,0 +1,10 @@
+-- name: entry_body
+--
+-- The wide half of one entry. Takes no locks. Called by GET /v1/dlq/{id} and /v1/dlq/{id}/payload.
+--
+-- $1 project  $2 entry  $3 its drawer  $4 whether the payload is wanted
+-- => routing_key, metadata, bytes, sha256 hex, payload (NULL if not wanted)
+SELECT b.routing_key, b.metadata, octet_length(b.payload) AS bytes, encode(sha256(b.payload), 'hex') AS sha256,
+       CASE WHEN $4::boolean THEN b.payload END AS payload
+  FROM dead_letter_bodies b
+ WHERE b.project_id = $1 AND b.id = $2 AND b.drawer = $3;

@@ -1,0 +1,61 @@
+-- name: overview
+--
+-- The numbers of the overview but the total (entry_count). Every scan is bounded: the usual rate is that of at most
+-- the newest 20,000 entries of a day, queues are counted up to 100,000, oldest first. What waits at a paused or
+-- disabled webhook is held, not due. The heartbeat is the only real time here.
+-- Takes no locks. Called by GET /v1/overview.
+--
+-- $1 project
+-- => entering, usual, last_entry_at, affected, webhooks, expiring, expiring_first_at, due, held, later, capped,
+--    oldest_due_s, heartbeat_s
+WITH p AS (
+    SELECT dlo_now() AS now, dlo_now() - make_interval(secs => retention_s) AS cutoff,
+           make_interval(secs => retention_s) AS retention
+      FROM projects WHERE id = $1
+), day AS (
+    SELECT d.created_at FROM dead_letters d
+     WHERE d.project_id = $1 AND d.created_at > (SELECT greatest(p.cutoff, p.now - interval '24 hours') FROM p)
+     ORDER BY d.created_at DESC, d.id DESC
+     LIMIT 20000
+), rate AS (
+    SELECT count(*) FILTER (WHERE d.created_at > p.now - interval '1 minute') AS entering,
+           count(*) / CASE WHEN count(*) < 20000 THEN 1440
+                           ELSE greatest(extract(epoch FROM p.now - min(d.created_at)) / 60, 1) END AS usual
+      FROM p LEFT JOIN day d ON true
+     GROUP BY p.now
+), soon AS (
+    SELECT d.created_at FROM dead_letters d, p
+     WHERE d.project_id = $1 AND d.state = 1 AND d.created_at > p.cutoff AND d.created_at <= p.cutoff + interval '24 hours'
+     LIMIT 100000
+), open AS (
+    SELECT c.webhook_id
+      FROM (SELECT b.webhook_id, b.n FROM dlq_counts b WHERE b.project_id = $1 AND b.state = 1
+            UNION ALL
+            SELECT b.webhook_id, b.n FROM dlq_deltas b WHERE b.project_id = $1 AND b.state = 1) c
+     GROUP BY c.webhook_id
+    HAVING sum(c.n) > 0
+), waiting AS (
+    SELECT r.ready_at, w.paused_at IS NOT NULL OR NOT w.enabled OR w.deleted_at IS NOT NULL AS held
+      FROM (SELECT q.webhook_id, q.ready_at FROM ready q WHERE q.project_id = $1
+             ORDER BY q.delivery_id LIMIT 100000) r
+      JOIN webhooks w ON w.project_id = $1 AND w.id = r.webhook_id
+), resting AS (
+    SELECT count(*) AS n FROM (SELECT FROM later l WHERE l.project_id = $1 LIMIT 100000) l
+), queue AS (
+    SELECT count(*) FILTER (WHERE NOT q.held) AS due, count(*) FILTER (WHERE q.held) AS held,
+           min(q.ready_at) FILTER (WHERE NOT q.held) AS oldest
+      FROM waiting q
+)
+SELECT rate.entering, round(rate.usual, 3) AS usual,
+       (SELECT d.created_at FROM dead_letters d WHERE d.project_id = $1 AND d.created_at > p.cutoff
+         ORDER BY d.created_at DESC, d.id DESC LIMIT 1) AS last_entry_at,
+       (SELECT count(*) FROM open) AS affected,
+       (SELECT count(*) FROM webhooks w WHERE w.project_id = $1 AND w.deleted_at IS NULL) AS webhooks,
+       (SELECT count(*) FROM soon) AS expiring,
+       (SELECT d.created_at FROM dead_letters d WHERE d.project_id = $1 AND d.state = 1 AND d.created_at > p.cutoff
+            AND d.created_at <= p.cutoff + interval '24 hours'
+         ORDER BY d.created_at, d.id LIMIT 1) + p.retention AS expiring_first_at,
+       queue.due, queue.held, resting.n AS later, queue.due + queue.held >= 100000 OR resting.n >= 100000 AS capped,
+       greatest(extract(epoch FROM p.now - queue.oldest), 0)::bigint AS oldest_due_s,
+       (SELECT greatest(extract(epoch FROM clock_timestamp() - max(s.seen_at)), 0)::bigint FROM senders s) AS heartbeat_s
+  FROM p, rate, queue, resting;

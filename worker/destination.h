@@ -1,0 +1,102 @@
+/*
+ * Destinations: one per webhook that has something waiting in the shards we hold.
+ *
+ * What a destination may do at a moment is derived, never stored: destination_may_send() and destination_wants_heads()
+ * read its settings, window, queue and cursor. The ready ring links those that may send now, and is served in turn.
+ *
+ * `after` is the position up to which rows were read; everything at or below it is either held or done, except what an
+ * arrival below it says otherwise (destination_arrived rewinds). `backlog`: there may be rows beyond `after`.
+ */
+#ifndef DLO_WORKER_DESTINATION_H
+#define DLO_WORKER_DESTINATION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/ids.h"
+#include "common/limits.h"
+#include "common/signing.h"
+#include "common/url_policy.h"
+#include "worker/delivery.h"
+
+struct destination_settings {
+    struct uuid public_id;
+    int32_t project_id;
+    int16_t shard;
+    struct url_parts url;
+    const char *refused;  /* why the address guard refuses the URL now, or NULL */
+    char *redacted_url;   /* as attempts show it */
+    int32_t timeout_ms;
+    int16_t max_attempts;
+    int32_t schedule_s[LIMIT_RETRY_SCHEDULE];
+    int schedule_len;
+    int16_t max_concurrency;
+    int16_t expected[100];
+    int expected_len;
+    int32_t hold_budget_s;
+    bool enabled, paused, deleted;
+    unsigned char keys[2][SIGNING_KEY_MAX]; /* current, and the one before during a rotation */
+    size_t key_len[2];
+    char *header_lines[LIMIT_CUSTOM_HEADERS]; /* "Name: value"; secrets */
+    int header_count;
+    double retry_now_at;
+    int32_t version;
+};
+
+struct destination {
+    int32_t webhook_id;
+    int16_t shard;
+    struct destination *next_in_slot; /* table */
+    struct destination *next_ready;   /* ring; self-linked end is NULL */
+    bool in_ring;
+    bool known;                       /* settings were read */
+    struct destination_settings set;
+    struct delivery *head, *tail;     /* read ahead, by position */
+    int queued;
+    int inflight;
+    int completing;
+    double window;
+    double threshold;                 /* grow by one per answer below it, by one per window above */
+    int64_t blocked_until_ms;         /* Retry-After, or a name being looked up */
+    bool resolving;
+    int64_t after;
+    bool backlog;
+    bool reading;                     /* a heads query for it is under way */
+    bool wants_payload;               /* its head is waiting for its payload */
+};
+
+struct destinations;
+
+struct destinations *destinations_new(void);
+void destinations_free(struct destinations *t);
+struct destination *destinations_find(const struct destinations *t, int32_t webhook_id);
+/* Finds or makes; NULL: out of memory. */
+struct destination *destinations_get(struct destinations *t, int32_t webhook_id);
+/* Calls `each` for all; it must not add or remove. */
+void destinations_each(struct destinations *t, void (*each)(struct destination *d, void *arg), void *arg);
+/* Removes those `idle` says yes to (nothing queued, in flight or completing is checked here as well). */
+void destinations_drop(struct destinations *t, bool (*idle)(struct destination *d, void *arg), void *arg);
+size_t destinations_count(const struct destinations *t);
+
+/* The ring of those that may send. */
+struct destination *destinations_next(struct destinations *t); /* takes the first off, or NULL */
+void destinations_offer(struct destinations *t, struct destination *d, int64_t now_ms); /* joins it if it may send */
+
+bool destination_held(const struct destination *d); /* paused, disabled or deleted */
+bool destination_may_send(const struct destination *d, int64_t now_ms);
+/* How many more rows to read for it now; 0: none. */
+int destination_wants_heads(const struct destination *d, int64_t now_ms);
+
+/* `count` new rows were committed, the lowest at `pos`. Rewinds unless the only one is held already. */
+void destination_arrived(struct destination *d, const struct delivery_table *held, int64_t pos, int64_t count);
+void destination_enqueue(struct destination *d, struct delivery *row);
+struct delivery *destination_dequeue(struct destination *d);
+/* Gives up what was read ahead and not begun: the rows will be read again. */
+void destination_forget_queue(struct destination *d, struct delivery_table *held);
+
+void destination_succeeded(struct destination *d);
+void destination_troubled(struct destination *d);
+
+void destination_settings_release(struct destination_settings *s);
+
+#endif

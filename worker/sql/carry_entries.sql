@@ -1,0 +1,31 @@
+-- name: carry_entries
+-- params: $1 drawer int4
+-- returns: entries moved int8
+-- locks: the rows it moves
+-- called by: maintainer, before a drawer is dropped: entries that their project may still see (its plan grew), and those
+--            whose re-drive is under way, go to a later drawer; hot rows and the pending re-drive learn where
+WITH k AS (
+    SELECT o.project_id, o.id,
+           CASE WHEN o.created_at > dlo_now() - make_interval(secs => p.retention_s)
+                 AND dlo_drawer(o.created_at, p.retention_s) <> $1::int4
+                THEN dlo_drawer(o.created_at, p.retention_s)
+                ELSE dlo_drawer(dlo_now(), p.retention_s) END AS new_drawer
+      FROM projects p JOIN dead_letters o ON o.project_id = p.id
+     WHERE o.drawer = $1::int4
+       AND (o.created_at > dlo_now() - make_interval(secs => p.retention_s) OR o.state = 2)
+     LIMIT 1000),
+d AS (
+    UPDATE dead_letters x SET drawer = k.new_drawer FROM k
+     WHERE x.project_id = k.project_id AND x.id = k.id AND x.drawer = $1::int4),
+b AS (
+    UPDATE dead_letter_bodies x SET drawer = k.new_drawer FROM k
+     WHERE x.project_id = k.project_id AND x.id = k.id AND x.drawer = $1::int4),
+x AS (
+    UPDATE redrives y SET entry_drawer = k.new_drawer FROM k WHERE y.entry_id = k.id RETURNING y.delivery_id),
+r AS (
+    UPDATE ready h SET source_drawer = k.new_drawer FROM k
+     WHERE h.project_id = k.project_id AND h.entry_id = k.id AND h.source_drawer = $1::int4),
+l AS (
+    UPDATE later h SET source_drawer = k.new_drawer FROM k
+     WHERE h.project_id = k.project_id AND h.entry_id = k.id AND h.source_drawer = $1::int4)
+SELECT count(*) FROM k

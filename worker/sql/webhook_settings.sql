@@ -1,0 +1,11 @@
+-- name: webhook_settings
+-- params: $1 webhooks int4[]
+-- returns: what a sender must know of each; secrets sealed
+-- locks: none
+-- called by: sender, for webhooks it meets or that changed. Bound to webhooks, not to a project: a sender serves all.
+SELECT w.id, w.public_id, w.project_id, w.shard, w.url, w.timeout_ms, w.max_attempts, w.retry_schedule::text,
+       w.max_concurrency, w.expected_statuses::text, w.hold_budget_s, w.enabled, w.paused_at IS NOT NULL,
+       w.deleted_at IS NOT NULL, w.secret_sealed,
+       CASE WHEN w.old_secret_until > dlo_now() THEN w.old_secret_sealed END,
+       w.headers_sealed, extract(epoch FROM w.retry_now_at)::float8::text, w.version
+  FROM webhooks w WHERE w.id = ANY($1::int4[])

@@ -1,0 +1,34 @@
+/*
+ * A sender's counters since its start: written to senders.stats with each lease renewal, shown by /metrics, and one log
+ * line a minute. Flat names, monotone but for the gauges.
+ */
+#ifndef DLO_WORKER_STATS_H
+#define DLO_WORKER_STATS_H
+
+#include <stdint.h>
+
+#include "common/buf.h"
+#include "common/states.h"
+#include "worker/attempt.h"
+#include "worker/writer.h"
+
+#define STATS_BUCKETS 14 /* upper bounds in milliseconds: stats_bounds_ms */
+
+struct stats {
+    int64_t attempts[OUTCOME_CANCELLED + 1];
+    int64_t reasons[REASON_COUNT];
+    int64_t latency[STATS_BUCKETS + 1];
+    int64_t latency_sum_us;
+    int64_t verdicts;
+};
+
+extern const int stats_bounds_ms[STATS_BUCKETS];
+
+void stats_attempt(struct stats *s, const struct attempt *a);
+/* Appends them as one flat JSON object of numbers. */
+void stats_json(const struct stats *s, const struct writer_stats *w, int inflight, int shards, size_t held,
+                struct buf *out);
+/* The line a minute: what happened since `before`, which is brought up to date. */
+void stats_log(const struct stats *s, struct stats *before, const struct writer_stats *w, int inflight, int shards);
+
+#endif

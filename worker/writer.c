@@ -1,0 +1,373 @@
+/*
+ * See writer.h. Owns the attempts from writer_add() to `finished`. Must never drop one without an answer. A crash loses
+ * the outcomes that were not committed: their requests are made again by whoever owns the shard next.
+ *
+ * The columns of a result are one table: the statement's arrays, in order, with their type and how they are filled.
+ */
+#include "worker/writer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/pg_array.h"
+#include "worker/clock.h"
+#include "worker/destination.h"
+#include "worker_sql.h"
+
+#define RETRY_PAUSE_MS 200
+#define ARRAY_BYTES (96 << 20)
+
+/* --- columns ------------------------------------------------------------------------------------------------------ */
+
+struct column {
+    enum pg_type type;
+    void (*fill)(struct pg_array *to, const struct attempt *a);
+};
+
+#define FILL(name, call) \
+    static void fill_##name(struct pg_array *to, const struct attempt *a) \
+    { \
+        call; \
+    }
+
+static void text_or_null(struct pg_array *to, const char *s)
+{
+    pg_array_text(to, s && s[0] ? s : NULL);
+}
+
+static void buf_or_null(struct pg_array *to, const struct buf *b)
+{
+    if (b->len)
+        pg_array_bytes(to, b->data, b->len);
+    else
+        pg_array_null(to);
+}
+
+/* Of a success a little is kept, of a failure up to the cap. */
+static size_t body_kept(const struct attempt *a)
+{
+    size_t cap = a->outcome == OUTCOME_DELIVERED ? LIMIT_RESPONSE_SUCCESS_BYTES : LIMIT_RESPONSE_FAILURE_BYTES;
+    return a->response_body.len < cap ? a->response_body.len : cap;
+}
+
+static void body_or_null(struct pg_array *to, const struct attempt *a)
+{
+    if (a->response_body.len)
+        pg_array_bytes(to, a->response_body.data, body_kept(a));
+    else
+        pg_array_null(to);
+}
+
+static void hash_or_null(struct pg_array *to, const struct attempt *a)
+{
+    if (a->kind == ATTEMPT_REQUEST)
+        pg_array_bytes(to, a->body_sha256, sizeof a->body_sha256);
+    else
+        pg_array_null(to);
+}
+
+FILL(shard, pg_array_int2(to, a->delivery->shard))
+FILL(webhook, pg_array_int4(to, a->delivery->dest->webhook_id))
+FILL(pos, pg_array_int8(to, a->delivery->pos))
+FILL(delivery, pg_array_uuid(to, &a->delivery->id))
+FILL(n, pg_array_int2(to, (int16_t)(a->delivery->tries + 1)))
+FILL(kind, pg_array_int2(to, (int16_t)a->kind))
+FILL(outcome, pg_array_int2(to, (int16_t)a->outcome))
+FILL(reason, pg_array_int2(to, (int16_t)a->reason))
+FILL(status, pg_array_int2(to, (int16_t)a->status))
+FILL(age, pg_array_int8(to, clock_us() - a->started_us))
+FILL(retry, pg_array_int8(to, a->retry_ms))
+FILL(error_code, text_or_null(to, a->error_code))
+FILL(error, text_or_null(to, a->error))
+FILL(url, text_or_null(to, a->url))
+FILL(request_headers, buf_or_null(to, &a->request_headers))
+FILL(body_hash, hash_or_null(to, a))
+FILL(response_headers, buf_or_null(to, &a->response_headers))
+FILL(response_body, body_or_null(to, a))
+FILL(truncated, pg_array_bool(to, a->truncated || body_kept(a) < a->response_body.len))
+FILL(dns, pg_array_int4(to, a->dns_us))
+FILL(connect, pg_array_int4(to, a->connect_us))
+FILL(tls, pg_array_int4(to, a->tls_us))
+FILL(ttfb, pg_array_int4(to, a->ttfb_us))
+FILL(total, pg_array_int4(to, a->total_us))
+FILL(remote, text_or_null(to, a->remote))
+FILL(entry, pg_array_uuid(to, &a->entry_id))
+FILL(permanent, pg_array_bool(to, a->permanent))
+FILL(intentional, pg_array_bool(to, a->intentional))
+FILL(fingerprint, pg_array_bytes(to, a->fp.id, sizeof a->fp.id))
+FILL(template, text_or_null(to, a->fp.text))
+
+static const struct column columns[] = {
+    {PG_INT2, fill_shard},         {PG_INT4, fill_webhook},   {PG_INT8, fill_pos},         {PG_UUID, fill_delivery},
+    {PG_INT2, fill_n},             {PG_INT2, fill_kind},      {PG_INT2, fill_outcome},     {PG_INT2, fill_reason},
+    {PG_INT2, fill_status},        {PG_INT8, fill_age},       {PG_INT8, fill_retry},       {PG_TEXT, fill_error_code},
+    {PG_TEXT, fill_error},         {PG_TEXT, fill_url},       {PG_TEXT, fill_request_headers},
+    {PG_BYTEA, fill_body_hash},    {PG_TEXT, fill_response_headers},
+    {PG_BYTEA, fill_response_body}, {PG_BOOL, fill_truncated}, {PG_INT4, fill_dns},        {PG_INT4, fill_connect},
+    {PG_INT4, fill_tls},           {PG_INT4, fill_ttfb},      {PG_INT4, fill_total},       {PG_TEXT, fill_remote},
+    /* complete_final.sql only */
+    {PG_UUID, fill_entry},         {PG_BOOL, fill_permanent}, {PG_BOOL, fill_intentional}, {PG_BYTEA, fill_fingerprint},
+    {PG_TEXT, fill_template},
+};
+#define COLUMNS ((int)(sizeof columns / sizeof *columns))
+#define COLUMNS_PLAIN (COLUMNS - 5)
+#define FENCE 3 /* owner, shards, epochs come first */
+
+/* --- queues ------------------------------------------------------------------------------------------------------- */
+
+struct queue {
+    struct attempt *head, *tail;
+    int count;
+    size_t bytes;
+    int64_t since_ms; /* when it was empty last */
+};
+
+struct writer {
+    struct uuid owner;
+    const struct leases *leases;
+    writer_finished *finished;
+    void *arg;
+    struct queue waiting[2]; /* plain, final */
+    struct queue current;    /* under way */
+    int current_kind;
+    int limit; /* results in the next batch; below the maximum while a bad row is looked for */
+    int64_t not_before_ms;
+    struct pg_array shards, epochs, arrays[COLUMNS];
+    struct writer_stats stats;
+};
+
+struct writer *writer_new(const struct uuid *owner, const struct leases *leases, writer_finished *finished, void *arg)
+{
+    struct writer *w = calloc(1, sizeof *w);
+    if (!w)
+        return NULL;
+    w->owner = *owner;
+    w->leases = leases;
+    w->finished = finished;
+    w->arg = arg;
+    w->limit = LIMIT_BATCH_RESULTS;
+    pg_array_init(&w->shards, PG_INT2, 4096);
+    pg_array_init(&w->epochs, PG_INT8, 4096);
+    for (int i = 0; i < COLUMNS; i++)
+        pg_array_init(&w->arrays[i], columns[i].type, ARRAY_BYTES);
+    return w;
+}
+
+static void push(struct queue *q, struct attempt *a, int64_t now_ms)
+{
+    if (!q->head)
+        q->since_ms = now_ms;
+    a->next = NULL;
+    if (q->tail)
+        q->tail->next = a;
+    else
+        q->head = a;
+    q->tail = a;
+    q->count++;
+    q->bytes += attempt_bytes(a);
+}
+
+static struct attempt *pop(struct queue *q)
+{
+    struct attempt *a = q->head;
+    if (!a)
+        return NULL;
+    q->head = a->next;
+    if (!q->head)
+        q->tail = NULL;
+    q->count--;
+    q->bytes -= attempt_bytes(a);
+    a->next = NULL;
+    return a;
+}
+
+/* Puts a whole queue in front of another. */
+static void prepend(struct queue *to, struct queue *first)
+{
+    if (!first->head)
+        return;
+    first->tail->next = to->head;
+    if (!to->tail)
+        to->tail = first->tail;
+    to->head = first->head;
+    to->count += first->count;
+    to->bytes += first->bytes;
+    to->since_ms = 0; /* overdue */
+    *first = (struct queue){0};
+}
+
+void writer_free(struct writer *w)
+{
+    if (!w)
+        return;
+    struct queue *all[] = {&w->waiting[0], &w->waiting[1], &w->current};
+    for (int i = 0; i < 3; i++)
+        for (struct attempt *a; (a = pop(all[i]));)
+            attempt_free(a);
+    pg_array_release(&w->shards);
+    pg_array_release(&w->epochs);
+    for (int i = 0; i < COLUMNS; i++)
+        pg_array_release(&w->arrays[i]);
+    free(w);
+}
+
+static bool is_final(const struct attempt *a)
+{
+    return a->outcome == OUTCOME_DEAD || (a->delivery->has_entry && a->outcome != OUTCOME_RETRY);
+}
+
+void writer_add(struct writer *w, struct attempt *a, int64_t now_ms)
+{
+    push(&w->waiting[is_final(a)], a, now_ms);
+}
+
+bool writer_full(const struct writer *w)
+{
+    return w->waiting[0].count + w->waiting[1].count > 2 * LIMIT_BATCH_RESULTS ||
+           w->waiting[0].bytes + w->waiting[1].bytes > 4 * LIMIT_BATCH_BYTES;
+}
+
+bool writer_empty(const struct writer *w)
+{
+    return !w->waiting[0].head && !w->waiting[1].head && !w->current.head;
+}
+
+const struct writer_stats *writer_stats(const struct writer *w)
+{
+    return &w->stats;
+}
+
+/* --- answers ------------------------------------------------------------------------------------------------------ */
+
+/* The row that no statement takes: it ends as `internal`, with nothing foreign in it. */
+static void make_internal(struct attempt *a)
+{
+    char why[] = "this attempt could not be written; its bytes were left out";
+    buf_clear(&a->response_body);
+    buf_clear(&a->response_headers);
+    buf_clear(&a->request_headers);
+    a->status = 0;
+    a->remote[0] = '\0';
+    attempt_verdict(a, REASON_INTERNAL, "unwritable", why);
+    ids_new(&a->entry_id);
+    memset(&a->fp, 0, sizeof a->fp);
+}
+
+static void refused(struct writer *w, const PGresult *res, int64_t now_ms)
+{
+    int n = w->current.count, kind = w->current_kind;
+    log_error("completion of %d results failed: sqlstate=%s %s", n, PQresultErrorField(res, PG_DIAG_SQLSTATE),
+              PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY));
+    w->not_before_ms = now_ms + RETRY_PAUSE_MS;
+    if (pipe_transient(res)) {
+        prepend(&w->waiting[kind], &w->current);
+        return;
+    }
+    if (n > 1) {
+        w->limit = n / 2;
+        prepend(&w->waiting[kind], &w->current);
+        return;
+    }
+    struct attempt *a = pop(&w->current);
+    w->limit = LIMIT_BATCH_RESULTS;
+    if (a->reason == REASON_INTERNAL) {
+        /* Not even that: it stays in the queue of the database and is tried again by the next owner. */
+        log_error("delivery at position %lld cannot be ended", (long long)a->delivery->pos);
+        w->finished(w->arg, a);
+        return;
+    }
+    make_internal(a);
+    push(&w->waiting[1], a, now_ms);
+}
+
+static void answered(void *arg, PGresult *res)
+{
+    struct writer *w = arg;
+    int64_t now_ms = clock_ms();
+    if (!res) {
+        prepend(&w->waiting[w->current_kind], &w->current);
+        return;
+    }
+    if (PQresultStatus(res) != PGRES_TUPLES_OK) {
+        refused(w, res, now_ms);
+        return;
+    }
+    w->stats.batches++;
+    w->stats.results += w->current.count;
+    w->stats.stale += w->current.count - PQntuples(res);
+    w->limit = w->limit * 2 > LIMIT_BATCH_RESULTS ? LIMIT_BATCH_RESULTS : w->limit * 2;
+    for (struct attempt *a; (a = pop(&w->current));)
+        w->finished(w->arg, a);
+}
+
+/* --- sending ------------------------------------------------------------------------------------------------------ */
+
+static bool due(const struct queue *q, int limit, int64_t now_ms)
+{
+    return q->head && (q->count >= limit || q->bytes >= LIMIT_BATCH_BYTES || now_ms - q->since_ms >= LIMIT_BATCH_WAIT_MS);
+}
+
+static void take(struct writer *w, int kind)
+{
+    struct queue *q = &w->waiting[kind];
+    int64_t since = q->since_ms;
+    while (q->head && w->current.count < w->limit &&
+           (!w->current.head || w->current.bytes + attempt_bytes(q->head) <= LIMIT_BATCH_BYTES))
+        push(&w->current, pop(q), since);
+    w->current_kind = kind;
+}
+
+static void fill(struct writer *w, int ncolumns)
+{
+    pg_array_clear(&w->shards);
+    pg_array_clear(&w->epochs);
+    leases_arrays(w->leases, &w->shards, &w->epochs);
+    for (int i = 0; i < ncolumns; i++) {
+        pg_array_clear(&w->arrays[i]);
+        for (const struct attempt *a = w->current.head; a; a = a->next)
+            columns[i].fill(&w->arrays[i], a);
+    }
+}
+
+static int send_current(struct writer *w, struct pipe *pipe)
+{
+    int ncolumns = w->current_kind ? COLUMNS : COLUMNS_PLAIN;
+    const char *values[FENCE + COLUMNS];
+    int lengths[FENCE + COLUMNS], formats[FENCE + COLUMNS];
+    fill(w, ncolumns);
+    const struct pg_array *arrays[FENCE + COLUMNS] = {NULL, &w->shards, &w->epochs};
+    for (int i = 0; i < ncolumns; i++)
+        arrays[FENCE + i] = &w->arrays[i];
+    for (int i = 0; i < FENCE + ncolumns; i++) {
+        values[i] = i ? arrays[i]->bytes.data : (const char *)w->owner.b;
+        lengths[i] = i ? (int)arrays[i]->bytes.len : (int)sizeof w->owner.b;
+        formats[i] = 1;
+    }
+    const struct sql_statement *s = &worker_sql[w->current_kind ? WORKER_SQL_COMPLETE_FINAL : WORKER_SQL_COMPLETE];
+    return pipe_send(pipe, s, FENCE + ncolumns, values, lengths, formats, false, answered, w);
+}
+
+int64_t writer_tick(struct writer *w, struct pipe *pipe, int64_t now_ms)
+{
+    if (writer_empty(w))
+        return INT64_MAX;
+    if (w->current.head || !pipe_idle(pipe))
+        return INT64_MAX; /* the pipe's answer brings us back */
+    if (now_ms < w->not_before_ms)
+        return w->not_before_ms;
+    /* Final outcomes first: they are fewer, and an operator is waiting for them. */
+    for (int kind = 1; kind >= 0; kind--)
+        if (due(&w->waiting[kind], w->limit, now_ms)) {
+            take(w, kind);
+            if (send_current(w, pipe))
+                prepend(&w->waiting[kind], &w->current);
+            return INT64_MAX;
+        }
+    int64_t since = INT64_MAX;
+    for (int kind = 0; kind < 2; kind++)
+        if (w->waiting[kind].head && w->waiting[kind].since_ms < since)
+            since = w->waiting[kind].since_ms;
+    return since + LIMIT_BATCH_WAIT_MS;
+}

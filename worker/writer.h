@@ -1,0 +1,40 @@
+/*
+ * Outcomes on their way to the database: gathered, written in batches, one statement each, one under way at a time.
+ *
+ * A batch goes out at LIMIT_BATCH_RESULTS results, LIMIT_BATCH_BYTES or LIMIT_BATCH_WAIT_MS after its first. What died,
+ * and re-drives that ended, go in a statement of their own (complete_final.sql). A statement that was lost is repeated:
+ * it changes nothing twice. One that fails for a reason of its own is halved until the row is found; that row ends as
+ * `internal`, without the bytes that may have been the trouble.
+ */
+#ifndef DLO_WORKER_WRITER_H
+#define DLO_WORKER_WRITER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/ids.h"
+#include "worker/attempt.h"
+#include "worker/leases.h"
+#include "worker/pipe.h"
+
+struct writer;
+
+struct writer_stats {
+    int64_t batches, results, stale;
+};
+
+/* `finished`: the attempt's outcome is settled (or the row was no longer ours); the attempt is freed afterwards, the
+ * delivery is the callee's again. */
+typedef void writer_finished(void *arg, struct attempt *a);
+
+struct writer *writer_new(const struct uuid *owner, const struct leases *leases, writer_finished *finished, void *arg);
+void writer_free(struct writer *w);
+
+void writer_add(struct writer *w, struct attempt *a, int64_t now_ms);
+/* Sends what is due if the pipe is idle; returns when it wants to be called again, INT64_MAX when nothing waits. */
+int64_t writer_tick(struct writer *w, struct pipe *pipe, int64_t now_ms);
+bool writer_full(const struct writer *w);  /* so much waits that nothing more should be sent */
+bool writer_empty(const struct writer *w); /* nothing waits and nothing is under way */
+const struct writer_stats *writer_stats(const struct writer *w);
+
+#endif
