@@ -161,13 +161,16 @@ $(unit_tests): $(BUILD)/unit/%: $(OBJ)/tests/unit/%.o $$(call tested,$$*)
 
 export DLO_BUILD := $(BUILD)
 
+# As many jobs as there are processors, unless the caller's own -j is in force already.
+build = $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
+
 .PHONY: deps run up down test unit lint format bench demo install clean help
 
 deps:
 	@conf/deps/install.sh run build
 
 run up: deps
-	@$(MAKE) --no-print-directory all
+	+@$(build) all
 	@exec conf/stack/$@.sh
 
 down:
@@ -175,12 +178,12 @@ down:
 
 test unit: deps
 	@conf/deps/install.sh $(if $(filter test,$@),unit test,unit)
-	@$(MAKE) --no-print-directory $@-programs
+	+@$(build) $@-programs
 	@conf/test/$@.sh
 
 lint: deps
 	@conf/deps/install.sh lint
-	@$(MAKE) --no-print-directory all
+	+@$(build) all
 	@conf/lint/all.sh
 
 format:
@@ -188,7 +191,7 @@ format:
 
 bench demo: deps
 	@conf/deps/install.sh demo
-	@$(MAKE) --no-print-directory all bench-programs
+	+@$(build) all bench-programs
 	@exec $(if $(filter demo,$@),tests/peer/demo.sh,tests/bench/run.sh)
 
 share := $(DESTDIR)$(PREFIX)/share/dlo

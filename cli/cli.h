@@ -36,8 +36,9 @@ struct cli {
 };
 
 typedef int cli_command(struct cli *cli);
-cli_command migrate_command, project_create_command, project_list_command, project_show_command, project_plan_command,
-    key_create_command, key_list_command, key_revoke_command, user_create_command, doctor_command;
+cli_command migrate_command, project_create_command, project_list_command, project_show_command,
+    project_plan_command, key_create_command, key_list_command, key_revoke_command,
+    user_create_command, doctor_command;
 
 /* One line on stderr; returns `code`, so that a command can end with it. */
 int cli_fail(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

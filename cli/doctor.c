@@ -38,7 +38,8 @@ struct finding {
 
 typedef enum verdict check_function(struct cli *cli, struct finding *f);
 
-static enum verdict fine(struct finding *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static enum verdict fine(struct finding *f, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 static enum verdict fine(struct finding *f, const char *fmt, ...)
 {
     va_list ap;
@@ -48,7 +49,8 @@ static enum verdict fine(struct finding *f, const char *fmt, ...)
     return VERDICT_OK;
 }
 
-static enum verdict wrong(struct finding *f, const char *to_do, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static enum verdict wrong(struct finding *f, const char *to_do, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 static enum verdict wrong(struct finding *f, const char *to_do, const char *fmt, ...)
 {
     va_list ap;
@@ -64,11 +66,15 @@ static enum verdict check_config(struct cli *cli, struct finding *f)
     const struct config *c = &cli->config;
     const struct {
         const char *name, *value;
-    } needed[] = {{"dsn_owner", c->dsn_owner},         {"public_url", c->public_url},   {"intake_socket", c->intake_socket},
-                  {"desk_socket", c->desk_socket}, {"key_file", c->key_file}};
+    } needed[] = {{"dsn_owner", c->dsn_owner},
+                  {"public_url", c->public_url},
+                  {"intake_socket", c->intake_socket},
+                  {"desk_socket", c->desk_socket},
+                  {"key_file", c->key_file}};
     for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
         if (!needed[i].value[0])
-            return wrong(f, "set it in the configuration", "%s is empty in '%s'", needed[i].name, cli->config_path);
+            return wrong(f, "set it in the configuration", "%s is empty in '%s'", needed[i].name,
+                         cli->config_path);
     return fine(f, "'%s' is complete", cli->config_path);
 }
 
@@ -78,7 +84,8 @@ static enum verdict check_allow(struct cli *cli, struct finding *f)
     struct address_allow allow;
     if (address_guard_parse_allow(cli->config.allow_nets, &allow, why, sizeof why) < 0)
         return wrong(f, "correct allow_nets", "%s", why);
-    return fine(f, allow.count ? "beyond public addresses: %s" : "public addresses only%s", cli->config.allow_nets);
+    return fine(f, allow.count ? "beyond public addresses: %s" : "public addresses only%s",
+                cli->config.allow_nets);
 }
 
 static enum verdict check_key_file(struct cli *cli, struct finding *f)
@@ -87,10 +94,13 @@ static enum verdict check_key_file(struct cli *cli, struct finding *f)
     struct stat st;
     struct seal_keyring *ring;
     if (seal_keyring_load(cli->config.key_file, &ring, why, sizeof why) < 0)
-        return wrong(f, "dlo migrate makes one; an old one must be mode 0600 and come from your copy", "%s", why);
+        return wrong(f,
+                     "dlo migrate makes one; an old one must be mode 0600 and come from your copy",
+                     "%s", why);
     seal_keyring_free(ring);
     if (stat(cli->config.key_file, &st) == 0 && st.st_mode & 0077)
-        return wrong(f, "chmod 0600 it", "'%s' has mode %04o", cli->config.key_file, (unsigned)(st.st_mode & 07777));
+        return wrong(f, "chmod 0600 it", "'%s' has mode %04o", cli->config.key_file,
+                     (unsigned)(st.st_mode & 07777));
     return fine(f, "'%s'", cli->config.key_file);
 }
 
@@ -101,9 +111,11 @@ static enum verdict check_database(struct cli *cli, struct finding *f)
     if (db_run(cli->db, &cli_sql[CLI_SQL_ROLE], NULL, &r) != DB_OK)
         return wrong(f, "start PostgreSQL, or correct dsn_owner", "%s", db_message(cli->db));
     int64_t version = db_int(r, 0, 2);
-    enum verdict v = version >= SERVER_MIN ? fine(f, "PostgreSQL %lld as '%s'", (long long)(version / 10000), db_text(r, 0, 0))
-                                           : wrong(f, "upgrade PostgreSQL to 15 or later", "PostgreSQL %lld is too old",
-                                                   (long long)(version / 10000));
+    enum verdict v =
+        version >= SERVER_MIN
+            ? fine(f, "PostgreSQL %lld as '%s'", (long long)(version / 10000), db_text(r, 0, 0))
+            : wrong(f, "upgrade PostgreSQL to 15 or later", "PostgreSQL %lld is too old",
+                    (long long)(version / 10000));
     PQclear(r);
     return v;
 }
@@ -118,8 +130,8 @@ static enum verdict check_clock(struct cli *cli, struct finding *f)
     int64_t skew = ts.tv_sec * INT64_C(1000) + ts.tv_nsec / 1000000 - db_int(r, 0, 3);
     PQclear(r);
     if (skew > SKEW_MS || skew < -SKEW_MS)
-        return wrong(f, "run an NTP client on both machines", "this machine's clock is %lld ms off the database's",
-                     (long long)skew);
+        return wrong(f, "run an NTP client on both machines",
+                     "this machine's clock is %lld ms off the database's", (long long)skew);
     return fine(f, "%lld ms off the database's", (long long)skew);
 }
 
@@ -127,7 +139,8 @@ static enum verdict check_clock(struct cli *cli, struct finding *f)
 static bool have_schema(struct cli *cli)
 {
     PGresult *r;
-    if (db_run_text(cli->db, "SELECT to_regclass('schema_migrations') IS NOT NULL", NULL, &r) != DB_OK)
+    if (db_run_text(cli->db, "SELECT to_regclass('schema_migrations') IS NOT NULL", NULL, &r) !=
+        DB_OK)
         return false;
     bool yes = db_bool(r, 0, 0);
     PQclear(r);
@@ -140,7 +153,8 @@ static enum verdict check_migrations(struct cli *cli, struct finding *f)
     if (!have_schema(cli) || db_run(cli->db, &cli_sql[CLI_SQL_APPLIED], NULL, &r) != DB_OK)
         return wrong(f, "run dlo migrate", "the schema is missing");
     size_t n = (size_t)PQntuples(r), same = 0;
-    while (same < n && same < migrations_count && strcmp(db_text(r, (int)same, 1), migrations[same].sha256hex) == 0)
+    while (same < n && same < migrations_count &&
+           strcmp(db_text(r, (int)same, 1), migrations[same].sha256hex) == 0)
         same++;
     PQclear(r);
     if (n < migrations_count)
@@ -148,7 +162,8 @@ static enum verdict check_migrations(struct cli *cli, struct finding *f)
     if (n > migrations_count)
         return wrong(f, "upgrade the programs", "the database is newer than this program");
     if (same < n)
-        return wrong(f, "use the program that made this database", "migration %zu is not the one that was applied", same + 1);
+        return wrong(f, "use the program that made this database",
+                     "migration %zu is not the one that was applied", same + 1);
     return fine(f, "all %zu are applied", n);
 }
 
@@ -160,11 +175,13 @@ static enum verdict role_of(const char *setting, const char *dsn, struct finding
     struct db *db = db_new(dsn, "dlo-doctor", NULL);
     enum verdict v = VERDICT_FAIL;
     if (!db || db_run(db, &cli_sql[CLI_SQL_ROLE], NULL, &r) != DB_OK) {
-        v = wrong(f, "correct the setting, or the role's right to connect", "%s: %s", setting, db ? db_message(db) : "out of memory");
+        v = wrong(f, "correct the setting, or the role's right to connect", "%s: %s", setting,
+                  db ? db_message(db) : "out of memory");
     } else {
-        v = db_bool(r, 0, 1) ? wrong(f, "use a role of its own: CREATE ROLE ... LOGIN, then dlo migrate", "'%s' is a superuser",
-                                     db_text(r, 0, 0))
-                             : fine(f, "'%s'", db_text(r, 0, 0));
+        v = db_bool(r, 0, 1)
+                ? wrong(f, "use a role of its own: CREATE ROLE ... LOGIN, then dlo migrate",
+                        "'%s' is a superuser", db_text(r, 0, 0))
+                : fine(f, "'%s'", db_text(r, 0, 0));
         PQclear(r);
     }
     db_free(db);
@@ -185,7 +202,8 @@ static enum verdict check_role_worker(struct cli *cli, struct finding *f)
 static PGresult *health(struct cli *cli)
 {
     PGresult *r;
-    return have_schema(cli) && db_run(cli->db, &cli_sql[CLI_SQL_HEALTH], NULL, &r) == DB_OK ? r : NULL;
+    return have_schema(cli) && db_run(cli->db, &cli_sql[CLI_SQL_HEALTH], NULL, &r) == DB_OK ? r
+                                                                                            : NULL;
 }
 
 static enum verdict check_drawers(struct cli *cli, struct finding *f)
@@ -194,7 +212,8 @@ static enum verdict check_drawers(struct cli *cli, struct finding *f)
     if (!r)
         return VERDICT_SKIP;
     enum verdict v = db_bool(r, 0, 0) ? fine(f, "tomorrow's are there")
-                                      : wrong(f, "run dlo migrate; the worker makes them every day", "none for tomorrow");
+                                      : wrong(f, "run dlo migrate; the worker makes them every day",
+                                              "none for tomorrow");
     PQclear(r);
     return v;
 }
@@ -211,8 +230,8 @@ static enum verdict check_worker(struct cli *cli, struct finding *f)
     else if (age >= HEARTBEAT_S)
         v = wrong(f, "start dlo-worker, or read its log", "no sender for %lld s", age);
     else if (leases < LIMIT_SHARDS)
-        v = wrong(f, "wait ten seconds and ask again; else read the worker's log", "%lld of %d shards are leased", leases,
-                  LIMIT_SHARDS);
+        v = wrong(f, "wait ten seconds and ask again; else read the worker's log",
+                  "%lld of %d shards are leased", leases, LIMIT_SHARDS);
     else
         v = fine(f, "a sender was seen %lld s ago, all %d shards are leased", age, LIMIT_SHARDS);
     PQclear(r);
@@ -224,9 +243,10 @@ static enum verdict check_projects(struct cli *cli, struct finding *f)
     PGresult *r = health(cli);
     if (!r)
         return VERDICT_SKIP;
-    enum verdict v = db_int(r, 0, 3) && db_int(r, 0, 4)
-                         ? fine(f, "%s projects, %s keys", db_text(r, 0, 3), db_text(r, 0, 4))
-                         : wrong(f, "dlo project create, then dlo key create", "there is no project or no key");
+    enum verdict v =
+        db_int(r, 0, 3) && db_int(r, 0, 4)
+            ? fine(f, "%s projects, %s keys", db_text(r, 0, 3), db_text(r, 0, 4))
+            : wrong(f, "dlo project create, then dlo key create", "there is no project or no key");
     PQclear(r);
     return v;
 }
@@ -244,7 +264,8 @@ static enum verdict check_socket(const char *path, struct finding *f)
     if (fd >= 0)
         close(fd);
     if (rc < 0)
-        return wrong(f, "start dlo.fcgi, and run this as its user", "'%s': %s", path, strerror(error));
+        return wrong(f, "start dlo.fcgi, and run this as its user", "'%s': %s", path,
+                     strerror(error));
     if (stat(path, &st) == 0 && st.st_mode & 0007)
         return wrong(f, "restart dlo.fcgi, which sets 0660", "'%s' is open to everybody", path);
     return fine(f, "'%s'", path);
@@ -286,7 +307,9 @@ static int ask_health(const char *host, const char *port)
     int fd = dial(host, port);
     if (fd < 0)
         return -1;
-    int n = snprintf(text, sizeof text, "GET /healthz HTTP/1.1\r\nHost: %s:%s\r\nConnection: close\r\n\r\n", host, port);
+    int n =
+        snprintf(text, sizeof text,
+                 "GET /healthz HTTP/1.1\r\nHost: %s:%s\r\nConnection: close\r\n\r\n", host, port);
     struct pollfd p = {.fd = fd, .events = POLLIN};
     ssize_t got = -1;
     if (write(fd, text, (size_t)n) == n && poll(&p, 1, HTTP_WAIT_MS) > 0)
@@ -313,18 +336,21 @@ static enum verdict check_web_server(struct cli *cli, struct finding *f)
         return fine(f, "%s/healthz answers", url);
     if (status < 0)
         return wrong(f, "start the web server, or correct public_url", "%s does not answer", url);
-    return wrong(f, "read the web server's log; it must pass /healthz to desk_socket", "%s/healthz answers %d", url, status);
+    return wrong(f, "read the web server's log; it must pass /healthz to desk_socket",
+                 "%s/healthz answers %d", url, status);
 }
 
 static const struct {
     const char *name;
     check_function *check;
 } checks[] = {
-    {"configuration", check_config}, {"allow list", check_allow},        {"key file", check_key_file},
-    {"database", check_database},    {"migrations", check_migrations},   {"role api", check_role_api},
-    {"role worker", check_role_worker}, {"clock", check_clock},          {"drawers", check_drawers},
-    {"projects", check_projects},    {"intake socket", check_intake},    {"desk socket", check_desk},
-    {"web server", check_web_server}, {"worker", check_worker},
+    {"configuration", check_config},    {"allow list", check_allow},
+    {"key file", check_key_file},       {"database", check_database},
+    {"migrations", check_migrations},   {"role api", check_role_api},
+    {"role worker", check_role_worker}, {"clock", check_clock},
+    {"drawers", check_drawers},         {"projects", check_projects},
+    {"intake socket", check_intake},    {"desk socket", check_desk},
+    {"web server", check_web_server},   {"worker", check_worker},
 };
 
 int doctor_command(struct cli *cli)

@@ -73,8 +73,9 @@ int key_create_command(struct cli *cli)
         rc = insert(cli, project_id, &k);
     if (rc != CLI_OK)
         return rc;
-    const struct cli_pair pairs[] = {{NULL, "id", k.shown_id},
-                                     {cli->operator_key ? "DLO_OPERATOR_KEY" : "DLO_API_KEY", "key", k.text}};
+    const struct cli_pair pairs[] = {
+        {NULL, "id", k.shown_id},
+        {cli->operator_key ? "DLO_OPERATOR_KEY" : "DLO_API_KEY", "key", k.text}};
     cli_print(cli, pairs, 2);
     return CLI_OK;
 }

@@ -6,17 +6,11 @@
  */
 #include <errno.h>
 #include <getopt.h>
-#include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <jansson.h>
-
 #include "cli/cli.h"
-#include "cli_sql.h"
-#include "common/ids.h"
 #include "common/log.h"
 
 enum cli_option {
@@ -61,122 +55,44 @@ static const struct command {
     bool wants_id;
     const char *usage, *help;
 } commands[] = {
-    {"migrate", NULL, migrate_command, 0, false, "", "apply migrations, make drawers, grant the roles, make the key file"},
-    {"project", "create", project_create_command, OPT_NAME | OPT_PLAN | OPT_RETENTION | OPT_FORMAT, false,
-     "--name NAME [--plan PLAN] [--retention-days N]", "make a project (plan: free base growth scale enterprise)"},
+    {"migrate", NULL, migrate_command, 0, false, "",
+     "apply migrations, make drawers, grant the roles, make the key file"},
+    {"project", "create", project_create_command, OPT_NAME | OPT_PLAN | OPT_RETENTION | OPT_FORMAT,
+     false, "--name NAME [--plan PLAN] [--retention-days N]",
+     "make a project (plan: free base growth scale enterprise)"},
     {"project", "list", project_list_command, OPT_FORMAT, false, "", "list projects"},
     {"project", "show", project_show_command, OPT_FORMAT, true, "ID", "show one project"},
     {"project", "plan", project_plan_command, OPT_PLAN | OPT_RETENTION | OPT_FORMAT, true,
      "ID --plan PLAN [--retention-days N]", "change a project's plan, effective at once"},
-    {"key", "create", key_create_command, OPT_NAME | OPT_PROJECT | OPT_OPERATOR | OPT_SCOPES | OPT_FORMAT, false,
-     "--project ID [--scopes a,b] [--name NAME] | --operator", "make a key, shown this once (scopes: admin)"},
-    {"key", "list", key_list_command, OPT_PROJECT | OPT_FORMAT, false, "[--project ID]", "list keys that are in force"},
+    {"key", "create", key_create_command,
+     OPT_NAME | OPT_PROJECT | OPT_OPERATOR | OPT_SCOPES | OPT_FORMAT, false,
+     "--project ID [--scopes a,b] [--name NAME] | --operator",
+     "make a key, shown this once (scopes: admin)"},
+    {"key", "list", key_list_command, OPT_PROJECT | OPT_FORMAT, false, "[--project ID]",
+     "list keys that are in force"},
     {"key", "revoke", key_revoke_command, 0, true, "ID", "revoke a key (takes effect within 5 s)"},
-    {"user", "create", user_create_command, OPT_LOGIN | OPT_PROJECT | OPT_SCOPES | OPT_PASSWORD_STDIN | OPT_FORMAT, false,
-     "--login LOGIN [--project ID] [--scopes a,b] [--password-stdin]", "make a user; without a password one is made"},
+    {"user", "create", user_create_command,
+     OPT_LOGIN | OPT_PROJECT | OPT_SCOPES | OPT_PASSWORD_STDIN | OPT_FORMAT, false,
+     "--login LOGIN [--project ID] [--scopes a,b] [--password-stdin]",
+     "make a user; without a password one is made"},
     {"doctor", NULL, doctor_command, 0, false, "", "check everything and say what to do"},
 };
 #define NCOMMANDS (sizeof commands / sizeof *commands)
-
-int cli_fail(int code, const char *fmt, ...)
-{
-    va_list ap;
-    va_start(ap, fmt);
-    fputs("dlo: ", stderr);
-    vfprintf(stderr, fmt, ap);
-    fputc('\n', stderr);
-    va_end(ap);
-    return code;
-}
-
-int cli_connect(struct cli *cli)
-{
-    if (!cli->config.dsn_owner[0])
-        return cli_fail(CLI_USAGE, "dsn_owner is not set in '%s'", cli->config_path);
-    return cli_db(cli, db_connect(cli->db), "connect to the database");
-}
-
-int cli_db(struct cli *cli, enum db_status s, const char *doing)
-{
-    if (s == DB_OK)
-        return CLI_OK;
-    return cli_fail(s == DB_LOST ? CLI_NO_DATABASE : CLI_FAILED, "cannot %s: %s", doing, db_message(cli->db));
-}
-
-void cli_print(const struct cli *cli, const struct cli_pair *pairs, size_t n)
-{
-    json_t *o = cli->format == CLI_JSON ? json_object() : NULL;
-    for (size_t i = 0; i < n; i++)
-        if (cli->format == CLI_JSON)
-            json_object_set_new(o, pairs[i].name, json_string(pairs[i].value));
-        else if (cli->format == CLI_TEXT)
-            printf("%-14s %s\n", pairs[i].name, pairs[i].value);
-        else if (pairs[i].env)
-            printf("%s=%s\n", pairs[i].env, pairs[i].value);
-    if (o) {
-        json_dumpf(o, stdout, JSON_COMPACT);
-        putchar('\n');
-    } else if (cli->format == CLI_TEXT) {
-        putchar('\n');
-    }
-    json_decref(o);
-}
-
-int cli_project(struct cli *cli, int *project_id)
-{
-    struct uuid id;
-    struct db_args a;
-    PGresult *r;
-    *project_id = 0;
-    if (!cli->project)
-        return CLI_OK;
-    if (ids_parse(ID_PROJECT, cli->project, strlen(cli->project), &id) < 0)
-        return cli_fail(CLI_USAGE, "'%s' is not the id of a project", cli->project);
-    db_args_init(&a);
-    db_args_uuid(&a, &id);
-    int rc = cli_db(cli, db_run(cli->db, &cli_sql[CLI_SQL_PROJECT_LIST], &a, &r), "look up the project");
-    if (rc != CLI_OK)
-        return rc;
-    *project_id = PQntuples(r) ? (int)db_int(r, 0, 5) : 0;
-    PQclear(r);
-    return *project_id ? CLI_OK : cli_fail(CLI_FAILED, "there is no project '%s'", cli->project);
-}
-
-static bool scope_known(const char *name, size_t n)
-{
-    static const char *const names[] = {
-        "events:write", "events:read", "webhooks:read", "webhooks:write", "dlq:read",    "dlq:payload",
-        "dlq:replay",   "dlq:replay.bulk", "dlq:edit",   "dlq:discard",    "dlq:purge",   "dlq:export",
-        "alerts:read",  "alerts:write",    "audit:read", "admin",
-    };
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (strlen(names[i]) == n && memcmp(names[i], name, n) == 0)
-            return true;
-    return false;
-}
-
-int cli_scopes(const char *text, char *out, size_t size)
-{
-    for (const char *p = text; *p;) {
-        size_t n = strcspn(p, ",");
-        if (!scope_known(p, n))
-            return cli_fail(-1, "'%.*s' is no scope", (int)n, p);
-        p += n + (p[n] == ',');
-    }
-    int n = snprintf(out, size, "{%s}", text);
-    return *text && n > 0 && (size_t)n < size ? 0 : -1;
-}
 
 static void help(FILE *to)
 {
     fputs("usage: dlo [--config FILE] COMMAND [OPTIONS]\n\n", to);
     for (size_t i = 0; i < NCOMMANDS; i++) {
         const struct command *c = &commands[i];
-        fprintf(to, "  dlo %s%s%s %s\n        %s\n", c->noun, c->verb ? " " : "", c->verb ? c->verb : "", c->usage, c->help);
+        fprintf(to, "  dlo %s%s%s %s\n        %s\n", c->noun, c->verb ? " " : "",
+                c->verb ? c->verb : "", c->usage, c->help);
     }
-    fputs("\nCommands that make or show something take --format text|env|json; env prints lines such as DLO_PROJECT=prj_...\n"
+    fputs("\nCommands that make or show something take --format text|env|json; env prints lines "
+          "such as DLO_PROJECT=prj_...\n"
           "Without --config the file is $DLO_CONFIG, else /etc/dlo/dlo.conf.\n"
-          "Exit codes: 0 done; 1 failed, or doctor found something; 2 wrong usage or configuration; 3 no database.\n", to);
+          "Exit codes: 0 done; 1 failed, or doctor found something; 2 wrong usage or "
+          "configuration; 3 no database.\n",
+          to);
 }
 
 static const struct command *find_command(char **words, int n, int *used)
@@ -184,7 +100,8 @@ static const struct command *find_command(char **words, int n, int *used)
     for (size_t i = 0; i < NCOMMANDS; i++) {
         const struct command *c = &commands[i];
         *used = c->verb ? 2 : 1;
-        if (n >= *used && strcmp(words[0], c->noun) == 0 && (!c->verb || strcmp(words[1], c->verb) == 0))
+        if (n >= *used && strcmp(words[0], c->noun) == 0 &&
+            (!c->verb || strcmp(words[1], c->verb) == 0))
             return c;
     }
     return NULL;
@@ -216,8 +133,9 @@ static int take_option(struct cli *cli, enum cli_option flag, const char *value)
     const struct {
         enum cli_option flag;
         const char **to;
-    } texts[] = {{OPT_NAME, &cli->name},     {OPT_PLAN, &cli->plan},   {OPT_PROJECT, &cli->project},
-                 {OPT_SCOPES, &cli->scopes}, {OPT_LOGIN, &cli->login}, {OPT_CONFIG, &cli->config_path}};
+    } texts[] = {{OPT_NAME, &cli->name},       {OPT_PLAN, &cli->plan},
+                 {OPT_PROJECT, &cli->project}, {OPT_SCOPES, &cli->scopes},
+                 {OPT_LOGIN, &cli->login},     {OPT_CONFIG, &cli->config_path}};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (texts[i].flag == flag)
             *texts[i].to = value;
@@ -254,7 +172,8 @@ static int check(struct cli *cli, const struct command *c, unsigned given, char 
         if (given & option_table[i].flag & ~(c->options | OPT_CONFIG))
             return cli_fail(CLI_USAGE, "this command does not take --%s", option_table[i].name);
     if (nrest != (c->wants_id ? 1 : 0))
-        return cli_fail(CLI_USAGE, "usage: dlo %s%s%s %s", c->noun, c->verb ? " " : "", c->verb ? c->verb : "", c->usage);
+        return cli_fail(CLI_USAGE, "usage: dlo %s%s%s %s", c->noun, c->verb ? " " : "",
+                        c->verb ? c->verb : "", c->usage);
     cli->id = c->wants_id ? rest[0] : NULL;
     return CLI_OK;
 }

@@ -68,11 +68,13 @@ static int check_applied(struct cli *cli, size_t *done)
         return rc;
     *done = (size_t)PQntuples(r);
     if (*done > migrations_count)
-        rc = cli_fail(CLI_FAILED, "the database is newer than this program (%zu migrations, known are %zu)", *done,
-                      migrations_count);
+        rc = cli_fail(CLI_FAILED,
+                      "the database is newer than this program (%zu migrations, known are %zu)",
+                      *done, migrations_count);
     for (size_t i = 0; rc == CLI_OK && i < *done; i++)
         if (strcmp(db_text(r, (int)i, 1), migrations[i].sha256hex) != 0)
-            rc = cli_fail(CLI_FAILED, "migration %d (%s) is not the one that was applied to this database",
+            rc = cli_fail(CLI_FAILED,
+                          "migration %d (%s) is not the one that was applied to this database",
                           migrations[i].version, migrations[i].name);
     PQclear(r);
     return rc;
@@ -103,11 +105,13 @@ static int apply_once(struct cli *cli, const struct migration *m)
     db_args_int(&a, m->version);
     db_args_text(&a, m->name);
     db_args_text(&a, m->sha256hex);
-    if (rc == 0 && cli_db(cli, db_run(cli->db, &cli_sql[CLI_SQL_APPLIED_INSERT], &a, &r), "note the migration") == CLI_OK)
+    if (rc == 0 && cli_db(cli, db_run(cli->db, &cli_sql[CLI_SQL_APPLIED_INSERT], &a, &r),
+                          "note the migration") == CLI_OK)
         PQclear(r);
     else if (rc == 0)
         rc = -1;
-    if (cli_db(cli, db_command(cli->db, rc == 0 ? "COMMIT" : "ROLLBACK"), "end the transaction") != CLI_OK)
+    if (cli_db(cli, db_command(cli->db, rc == 0 ? "COMMIT" : "ROLLBACK"), "end the transaction") !=
+        CLI_OK)
         return -1;
     return rc;
 }
@@ -155,7 +159,8 @@ static int grant(struct cli *cli)
     db_args_init(&a);
     db_args_text(&a, api[0] ? api : NULL);
     db_args_text(&a, worker[0] ? worker : NULL);
-    int rc = cli_db(cli, db_run(cli->db, &cli_sql[CLI_SQL_GRANT], &a, &r), "grant the roles of dsn_api and dsn_worker");
+    int rc = cli_db(cli, db_run(cli->db, &cli_sql[CLI_SQL_GRANT], &a, &r),
+                    "grant the roles of dsn_api and dsn_worker");
     if (rc == CLI_OK)
         PQclear(r);
     return rc;
@@ -168,7 +173,8 @@ static int give_key_file(const struct config *config)
         return CLI_OK;
     const struct passwd *pw = getpwnam(config->worker_user);
     if (!pw || chown(config->key_file, pw->pw_uid, pw->pw_gid) < 0)
-        return cli_fail(CLI_FAILED, "cannot give '%s' to the user '%s'", config->key_file, config->worker_user);
+        return cli_fail(CLI_FAILED, "cannot give '%s' to the user '%s'", config->key_file,
+                        config->worker_user);
     return CLI_OK;
 }
 

@@ -17,8 +17,11 @@ static void print_row(const struct cli *cli, const PGresult *r, int i)
     ids_format(ID_PROJECT, &uuid, id);
     snprintf(days, sizeof days, "%g", (double)db_int(r, i, 3) / DAY_S);
     const struct cli_pair pairs[] = {
-        {"DLO_PROJECT", "id", id},      {NULL, "name", db_text(r, i, 1)},      {NULL, "plan", db_text(r, i, 2)},
-        {NULL, "retentionDays", days},  {NULL, "createdAt", db_text(r, i, 4)},
+        {"DLO_PROJECT", "id", id},
+        {NULL, "name", db_text(r, i, 1)},
+        {NULL, "plan", db_text(r, i, 2)},
+        {NULL, "retentionDays", days},
+        {NULL, "createdAt", db_text(r, i, 4)},
     };
     cli_print(cli, pairs, sizeof pairs / sizeof *pairs);
 }
@@ -55,9 +58,11 @@ static int retention(struct cli *cli, const char *plan, int64_t *seconds)
     *seconds = custom ? (days ? days : DAYS_DEFAULT) * DAY_S : known ? db_int(r, 0, 0) : 0;
     PQclear(r);
     if (!known)
-        return cli_fail(CLI_USAGE, "there is no plan '%s': free, base, growth, scale or enterprise", plan);
+        return cli_fail(CLI_USAGE, "there is no plan '%s': free, base, growth, scale or enterprise",
+                        plan);
     if (days && days * DAY_S != *seconds)
-        return cli_fail(CLI_USAGE, "the retention of plan '%s' is %lld days", plan, (long long)(*seconds / DAY_S));
+        return cli_fail(CLI_USAGE, "the retention of plan '%s' is %lld days", plan,
+                        (long long)(*seconds / DAY_S));
     return CLI_OK;
 }
 
@@ -75,7 +80,8 @@ static int insert(struct cli *cli, const char *plan, int64_t seconds)
     db_args_text(&a, plan);
     db_args_int(&a, seconds);
     db_args_text(&a, text);
-    int rc = cli_db(cli, db_run(cli->db, &cli_sql[CLI_SQL_PROJECT_CREATE], &a, &r), "make the project");
+    int rc =
+        cli_db(cli, db_run(cli->db, &cli_sql[CLI_SQL_PROJECT_CREATE], &a, &r), "make the project");
     if (rc != CLI_OK)
         return rc;
     PQclear(r);
@@ -127,7 +133,8 @@ static int update(struct cli *cli, const struct uuid *id, int64_t seconds)
     db_args_text(&a, cli->plan);
     db_args_int(&a, seconds);
     db_args_text(&a, text);
-    int rc = cli_db(cli, db_run(cli->db, &cli_sql[CLI_SQL_PROJECT_PLAN], &a, &r), "change the plan");
+    int rc =
+        cli_db(cli, db_run(cli->db, &cli_sql[CLI_SQL_PROJECT_PLAN], &a, &r), "change the plan");
     if (rc != CLI_OK)
         return rc;
     PQclear(r);

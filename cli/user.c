@@ -74,7 +74,8 @@ int user_create_command(struct cli *cli)
         password_token_base32(password, GENERATED_CHARS);
     }
     int rc = create(cli, password);
-    const struct cli_pair pairs[] = {{"DLO_LOGIN", "login", cli->login}, {"DLO_PASSWORD", "password", password}};
+    const struct cli_pair pairs[] = {{"DLO_LOGIN", "login", cli->login},
+                                     {"DLO_PASSWORD", "password", password}};
     if (rc == CLI_OK)
         cli_print(cli, pairs, cli->password_stdin ? 1 : 2);
     seal_wipe(password, sizeof password);

@@ -13,6 +13,7 @@
  * One row: actor and request id come from the call, the project from `project_id` (0: none). action is
  * "webhook.create"; object an id as shown on the wire. Takes the reference to detail (NULL: {}).
  */
-enum db_status audit_write(struct call *c, int project_id, const char *action, const char *object, json_t *detail);
+enum db_status audit_write(struct call *c, int project_id, const char *action, const char *object,
+                           json_t *detail);
 
 #endif

@@ -14,6 +14,7 @@
 #include "common/states.h"
 #include "fcgi/attempt_view.h"
 #include "fcgi/column.h"
+#include "fcgi/pinned.h"
 #include "fcgi/redrive.h"
 #include "fcgi/window.h"
 #include "fcgi_sql.h"
@@ -160,8 +161,9 @@ static bool add_heads(struct call *c, json_t *deliveries)
     db_args_init(&args);
     db_args_int(&args, c->who.project_id);
     db_args_binary(&args, entries.bytes.data, entries.bytes.len);
-    bool ok = entries.count == 0 ||
-              route_db_ok(c, db_run(c->desk->db, &fcgi_sql[FCGI_SQL_DELIVERY_HEADS], &args, &res));
+    bool ok =
+        entries.count == 0 ||
+        route_db_ok(c, pinned_run(c->desk->db, &fcgi_sql[FCGI_SQL_DELIVERY_HEADS], &args, &res));
     for (int row = 0; res && row < PQntuples(res); row++) {
         struct uuid id;
         char shown[IDS_TEXT_MAX];

@@ -187,14 +187,16 @@ static enum db_status store(struct call *c, struct single *e, PGresult **res)
     db_args_text(&a, in->metadata.p ? e->metadata : NULL);
     db_args_text(&a, in->has_occurred_at ? in->occurred_at : NULL);
     db_args_bytes(&a, in->payload.p, in->payload.len);
-    db_args_bytes(&a, e->keyed ? e->key : NULL, KEY_BYTES);
-    db_args_bytes(&a, e->hash, KEY_BYTES);
+    if (e->keyed) {
+        db_args_bytes(&a, e->key, KEY_BYTES);
+        db_args_bytes(&a, e->hash, KEY_BYTES);
+    }
     db_args_binary(&a, e->patterns.bytes.data, e->patterns.bytes.len);
     db_args_bytes(&a, e->base.b, BASE_BYTES);
     /* Two requests with one key on both sides of midnight: one of them is undone whole and looks again. */
     enum db_status s = DB_ABORTED;
     for (int i = 0; i < KEY_RACE_TRIES && s == DB_ABORTED; i++) {
-        s = db_run(c->desk->db, &fcgi_sql[FCGI_SQL_EVENT_INGEST], &a, res);
+        s = db_run(c->desk->db, &fcgi_sql[e->keyed ? FCGI_SQL_EVENT_INGEST_KEYED : FCGI_SQL_EVENT_INGEST], &a, res);
         if (s == DB_ABORTED && strcmp(db_message(c->desk->db), "key-race") != 0)
             break;
     }

@@ -34,7 +34,8 @@ static void pointer_of(const char *name, char out[POINTER_MAX])
     out[n] = '\0';
 }
 
-bool fields_known(struct call *c, const json_t *o, const char *const known[], const char *const later[])
+bool fields_known(struct call *c, const json_t *o, const char *const known[],
+                  const char *const later[])
 {
     char pointers[OFFENDERS_MAX][POINTER_MAX];
     struct response_error errors[OFFENDERS_MAX];
@@ -42,19 +43,22 @@ bool fields_known(struct call *c, const json_t *o, const char *const known[], co
     bool unknown = false;
     const char *name;
     json_t *value;
-    json_object_foreach((json_t *)o, name, value) {
+    json_object_foreach((json_t *)o, name, value)
+    {
         bool is_later = in(later, name);
         if (in(known, name) || n == OFFENDERS_MAX)
             continue;
         pointer_of(name, pointers[n]);
-        errors[n] = (struct response_error){pointers[n], is_later ? "known, but not available yet" : "there is no such field"};
+        errors[n] = (struct response_error){pointers[n], is_later ? "known, but not available yet"
+                                                                  : "there is no such field"};
         unknown = unknown || !is_later;
         n++;
     }
     if (n == 0)
         return true;
     response_problem(c->rs, unknown ? 400 : 422, unknown ? "unknown-field" : "not-available",
-                     unknown ? "The body has a field that is not known here." : "The body has a field that is not available yet.",
+                     unknown ? "The body has a field that is not known here."
+                             : "The body has a field that is not available yet.",
                      errors, n);
     return false;
 }
@@ -73,7 +77,8 @@ static const json_t *member(const json_t *o, const char *name)
     return value && !json_is_null(value) ? value : NULL;
 }
 
-bool fields_string(struct call *c, const json_t *o, const char *name, size_t min, size_t max, const char **out)
+bool fields_string(struct call *c, const json_t *o, const char *name, size_t min, size_t max,
+                   const char **out)
 {
     char what[80];
     const json_t *value = member(o, name);
@@ -90,14 +95,16 @@ bool fields_string(struct call *c, const json_t *o, const char *name, size_t min
     return true;
 }
 
-bool fields_string_required(struct call *c, const json_t *o, const char *name, size_t min, size_t max, const char **out)
+bool fields_string_required(struct call *c, const json_t *o, const char *name, size_t min,
+                            size_t max, const char **out)
 {
     if (!fields_string(c, o, name, min, max, out))
         return false;
     return *out ? true : wrong(c, name, "missing-field", "is required");
 }
 
-bool fields_int(struct call *c, const json_t *o, const char *name, int64_t min, int64_t max, int64_t *out)
+bool fields_int(struct call *c, const json_t *o, const char *name, int64_t min, int64_t max,
+                int64_t *out)
 {
     char what[96];
     const json_t *value = member(o, name);
@@ -123,14 +130,16 @@ bool fields_bool(struct call *c, const json_t *o, const char *name, bool *out)
     return true;
 }
 
-bool fields_strings(struct call *c, const json_t *o, const char *name, size_t max_items, size_t max, const json_t **out)
+bool fields_strings(struct call *c, const json_t *o, const char *name, size_t max_items, size_t max,
+                    const json_t **out)
 {
     char what[96];
     const json_t *value = member(o, name);
     *out = NULL;
     if (!value)
         return true;
-    snprintf(what, sizeof what, "must be an array of at most %zu strings of 1 to %zu bytes", max_items, max);
+    snprintf(what, sizeof what, "must be an array of at most %zu strings of 1 to %zu bytes",
+             max_items, max);
     if (!json_is_array(value))
         return wrong(c, name, "wrong-type", what);
     if (json_array_size(value) > max_items)

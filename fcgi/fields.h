@@ -19,15 +19,18 @@
  * Every member's name must be in `known`. One in `later` (may be NULL) is 422 not-available, any other 400
  * unknown-field; all offenders are listed. Both arrays end with NULL.
  */
-bool fields_known(struct call *c, const json_t *o, const char *const known[], const char *const later[]);
+bool fields_known(struct call *c, const json_t *o, const char *const known[],
+                  const char *const later[]);
 
 /* A string of min..max bytes; *out is NULL when absent. */
-bool fields_string(struct call *c, const json_t *o, const char *name, size_t min, size_t max, const char **out);
+bool fields_string(struct call *c, const json_t *o, const char *name, size_t min, size_t max,
+                   const char **out);
 /* The same, required (400 missing-field). */
-bool fields_string_required(struct call *c, const json_t *o, const char *name, size_t min, size_t max,
-                            const char **out);
+bool fields_string_required(struct call *c, const json_t *o, const char *name, size_t min,
+                            size_t max, const char **out);
 /* An integer min..max; *out is left as it is when absent. */
-bool fields_int(struct call *c, const json_t *o, const char *name, int64_t min, int64_t max, int64_t *out);
+bool fields_int(struct call *c, const json_t *o, const char *name, int64_t min, int64_t max,
+                int64_t *out);
 /* true or false; *out is left as it is when absent. */
 bool fields_bool(struct call *c, const json_t *o, const char *name, bool *out);
 /* An array of at most max_items strings of 1..max bytes; *out borrowed, NULL when absent. */

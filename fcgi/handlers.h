@@ -27,21 +27,23 @@ extern const struct route health_routes[];
 route_handler events_post, events_batch, events_get, events_list;
 
 /* webhooks.c */
-route_handler webhooks_create, webhooks_list, webhooks_get, webhooks_patch, webhooks_delete, webhooks_pause,
-    webhooks_resume, webhooks_retry_now, webhooks_health, webhooks_rotate_secret, webhooks_subscriptions;
+route_handler webhooks_create, webhooks_list, webhooks_get, webhooks_patch, webhooks_delete,
+    webhooks_pause, webhooks_resume, webhooks_retry_now, webhooks_health, webhooks_rotate_secret,
+    webhooks_subscriptions;
 
 /* entries.c, deliveries.c, legacy.c, overview.c */
-route_handler entries_list, entries_get, entries_payload, entries_attempt, entries_redrive, entries_discard,
-    entries_restore;
+route_handler entries_list, entries_get, entries_payload, entries_attempt, entries_redrive,
+    entries_discard, entries_restore;
 route_handler deliveries_list, deliveries_get, deliveries_replay, deliveries_cancel;
 route_handler legacy_list, legacy_webhook, legacy_retry;
 route_handler overview_get;
 
 /* session.c, keys.c, projects.c, users.c, whoami.c, audit.c, health.c */
 route_handler session_create, session_get, session_delete, session_password;
-route_handler keys_create, keys_list, keys_revoke, keys_project_create, keys_project_list, keys_project_revoke;
-route_handler projects_create, projects_list, projects_get, projects_plan_get, projects_plan_put, projects_members_list,
-    projects_members_add, projects_members_remove;
+route_handler keys_create, keys_list, keys_revoke, keys_project_create, keys_project_list,
+    keys_project_revoke;
+route_handler projects_create, projects_list, projects_get, projects_plan_get, projects_plan_put,
+    projects_members_list, projects_members_add, projects_members_remove;
 route_handler users_create, users_list, users_get, users_disable, users_password;
 route_handler whoami_get, whoami_plan;
 route_handler audit_list;

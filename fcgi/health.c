@@ -25,11 +25,14 @@ static size_t missing(const PGresult *r, struct response_error *errors)
 {
     size_t n = 0;
     if (db_int(r, 0, 0) < SCHEMA_VERSION)
-        errors[n++] = (struct response_error){"/migrations", "migrations are not applied: run dlo migrate"};
+        errors[n++] =
+            (struct response_error){"/migrations", "migrations are not applied: run dlo migrate"};
     if (!db_bool(r, 0, 1))
-        errors[n++] = (struct response_error){"/drawers", "no drawers for tomorrow: run dlo migrate, or start the worker"};
+        errors[n++] = (struct response_error){
+            "/drawers", "no drawers for tomorrow: run dlo migrate, or start the worker"};
     if (db_null(r, 0, 2) || db_int(r, 0, 2) >= HEARTBEAT_S)
-        errors[n++] = (struct response_error){"/sender", "no sender has been seen for 15 seconds: start dlo-worker"};
+        errors[n++] = (struct response_error){
+            "/sender", "no sender has been seen for 15 seconds: start dlo-worker"};
     return n;
 }
 
@@ -42,7 +45,8 @@ static void not_ready(struct call *c, const struct response_error *errors, size_
 void health_ready(struct call *c)
 {
     static const struct response_error away = {"/database", "the database cannot be reached"};
-    static const struct response_error unmigrated = {"/migrations", "migrations are not applied: run dlo migrate"};
+    static const struct response_error unmigrated = {"/migrations",
+                                                     "migrations are not applied: run dlo migrate"};
     struct response_error errors[3];
     PGresult *r;
     enum db_status s = db_run(c->desk->db, &fcgi_sql[FCGI_SQL_READYZ], NULL, &r);
@@ -55,7 +59,8 @@ void health_ready(struct call *c)
     if (n)
         not_ready(c, errors, n);
     else
-        response_json(c->rs, 200, json_pack("{s:s, s:s}", "status", "ready", "version", DLO_VERSION));
+        response_json(c->rs, 200,
+                      json_pack("{s:s, s:s}", "status", "ready", "version", DLO_VERSION));
 }
 
 static bool gauges(struct call *c, struct buf *out)
@@ -64,7 +69,8 @@ static bool gauges(struct call *c, struct buf *out)
     if (!route_db_ok(c, db_run(c->desk->db, &fcgi_sql[FCGI_SQL_METRICS], NULL, &r)))
         return false;
     for (int i = 0; i < PQntuples(r); i++)
-        buf_printf(out, "# TYPE %s gauge\n%s %s\n", db_text(r, i, 0), db_text(r, i, 0), db_text(r, i, 1));
+        buf_printf(out, "# TYPE %s gauge\n%s %s\n", db_text(r, i, 0), db_text(r, i, 0),
+                   db_text(r, i, 1));
     PQclear(r);
     return true;
 }
@@ -95,7 +101,8 @@ static bool senders(struct call *c, struct buf *out)
         snake(db_text(r, i, 1), name, sizeof name);
         if (strcmp(name, last) != 0)
             buf_printf(out, "# TYPE dlo_sender_%s untyped\n", name);
-        buf_printf(out, "dlo_sender_%s{sender=\"%s\"} %s\n", name, db_text(r, i, 0), db_text(r, i, 2));
+        buf_printf(out, "dlo_sender_%s{sender=\"%s\"} %s\n", name, db_text(r, i, 0),
+                   db_text(r, i, 2));
         memcpy(last, name, sizeof last);
     }
     PQclear(r);

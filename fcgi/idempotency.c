@@ -28,7 +28,8 @@ int idempotency_key(struct call *c, const char **key, size_t *len)
         visible = header[i] > 0x20 && header[i] < 0x7f;
     if (!visible) {
         response_field_problem(c->rs, 400, "bad-idempotency-key", "Idempotency-Key",
-                               "Idempotency-Key must be 1 to %d visible ASCII characters.", LIMIT_IDEMPOTENCY_KEY_BYTES);
+                               "Idempotency-Key must be 1 to %d visible ASCII characters.",
+                               LIMIT_IDEMPOTENCY_KEY_BYTES);
         return -1;
     }
     *key = header;
@@ -39,7 +40,9 @@ int idempotency_key(struct call *c, const char **key, size_t *len)
 static void add(EVP_MD_CTX *ctx, const void *p, size_t n)
 {
     EVP_DigestUpdate(ctx, p, n);
-    EVP_DigestUpdate(ctx, "", 1); /* a NUL between the parts: none of them holds one, but for the body, which is last */
+    EVP_DigestUpdate(
+        ctx, "",
+        1); /* a NUL between the parts: none of them holds one, but for the body, which is last */
 }
 
 static bool hash_key(const struct call *c, const char *key, size_t len, unsigned char out[32])
@@ -88,8 +91,11 @@ static void replay(struct call *c, const PGresult *r)
     if (db_null(r, 0, 5))
         response_empty(c->rs, status);
     else
-        response_bytes(c->rs, status, strcmp(db_text(r, 0, 3), "application/problem+json") == 0
-                                          ? "application/problem+json" : "application/json", answer, strlen(answer));
+        response_bytes(c->rs, status,
+                       strcmp(db_text(r, 0, 3), "application/problem+json") == 0
+                           ? "application/problem+json"
+                           : "application/json",
+                       answer, strlen(answer));
 }
 
 static bool settle(struct call *c, const PGresult *r, struct idempotency *i)
@@ -99,11 +105,12 @@ static bool settle(struct call *c, const PGresult *r, struct idempotency *i)
         return true;
     }
     if (!db_bool(r, 0, 1)) {
-        response_problem(c->rs, 422, "idempotency-key-reused", "This Idempotency-Key was used with another body.", NULL, 0);
+        response_problem(c->rs, 422, "idempotency-key-reused",
+                         "This Idempotency-Key was used with another body.", NULL, 0);
     } else if (db_int(r, 0, 2) == 0) {
         response_header(c->rs, "Retry-After", "1");
-        response_problem(c->rs, 409, "still-running", "The first request with this Idempotency-Key is still running.",
-                         NULL, 0);
+        response_problem(c->rs, 409, "still-running",
+                         "The first request with this Idempotency-Key is still running.", NULL, 0);
     } else {
         replay(c, r);
     }

@@ -9,7 +9,8 @@
 
 #define SECOND_US INT64_C(1000000)
 #define MAX_US (INT64_C(253402300799) * SECOND_US) /* the end of 9999 */
-#define FIRST_MS INT64_C(100000000000)             /* below it a number is taken for seconds: 1973 as milliseconds */
+#define FIRST_MS                                                                                   \
+    INT64_C(100000000000) /* below it a number is taken for seconds: 1973 as milliseconds */
 
 struct reader {
     const char *p, *end;
@@ -51,8 +52,8 @@ static bool offset(struct reader *r, int *seconds)
     if (one_of(r, "Zz"))
         return true;
     bool west = r->p < r->end && *r->p == '-';
-    if (!one_of(r, "+- ") || !digits(r, 2, &hour) || !one_of(r, ":") || !digits(r, 2, &minute) || hour > 23 ||
-        minute > 59)
+    if (!one_of(r, "+- ") || !digits(r, 2, &hour) || !one_of(r, ":") || !digits(r, 2, &minute) ||
+        hour > 23 || minute > 59)
         return false;
     *seconds = (hour * 60 + minute) * (west ? -60 : 60);
     return true;
@@ -79,9 +80,9 @@ static enum instant_result rfc3339(struct reader r, int64_t *us)
     int year, month, east;
     int64_t part;
     if (!digits(&r, 4, &year) || !one_of(&r, "-") || !digits(&r, 2, &month) || !one_of(&r, "-") ||
-        !digits(&r, 2, &tm.tm_mday) || !one_of(&r, "Tt ") || !digits(&r, 2, &tm.tm_hour) || !one_of(&r, ":") ||
-        !digits(&r, 2, &tm.tm_min) || !one_of(&r, ":") || !digits(&r, 2, &tm.tm_sec) || !fraction(&r, &part) ||
-        !offset(&r, &east) || r.p != r.end)
+        !digits(&r, 2, &tm.tm_mday) || !one_of(&r, "Tt ") || !digits(&r, 2, &tm.tm_hour) ||
+        !one_of(&r, ":") || !digits(&r, 2, &tm.tm_min) || !one_of(&r, ":") ||
+        !digits(&r, 2, &tm.tm_sec) || !fraction(&r, &part) || !offset(&r, &east) || r.p != r.end)
         return INSTANT_MALFORMED;
     tm.tm_year = year - 1900;
     tm.tm_mon = month - 1;
@@ -161,8 +162,10 @@ static const struct {
 } problems[] = {
     [INSTANT_OK] = {NULL, NULL},
     [INSTANT_RELATIVE] = {"malformed-time", "a relative time is not taken here"},
-    [INSTANT_MALFORMED] = {"malformed-time", "a time is RFC 3339, epoch milliseconds, or -15m, -24h, -7d"},
-    [INSTANT_IN_SECONDS] = {"time-in-seconds", "a number is epoch milliseconds; this one looks like seconds"},
+    [INSTANT_MALFORMED] = {"malformed-time",
+                           "a time is RFC 3339, epoch milliseconds, or -15m, -24h, -7d"},
+    [INSTANT_IN_SECONDS] = {"time-in-seconds",
+                            "a number is epoch milliseconds; this one looks like seconds"},
     [INSTANT_RANGE] = {"time-out-of-range", "a time lies between 1970 and 9999"},
 };
 

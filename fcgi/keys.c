@@ -35,7 +35,8 @@ static bool narrow_enough(struct call *c, uint32_t bits)
 {
     if (c->who.kind == PRINCIPAL_OPERATOR || (bits & ~c->who.scopes) == 0)
         return true;
-    response_field_problem(c->rs, 403, "wider-than-yourself", "/scopes", "A key may not do more than you may.");
+    response_field_problem(c->rs, 403, "wider-than-yourself", "/scopes",
+                           "A key may not do more than you may.");
     return false;
 }
 
@@ -46,7 +47,8 @@ static bool read_input(struct call *c, const json_t *body, struct new_key *k)
     const json_t *scopes;
     char pointer[32];
     size_t bad;
-    if (!fields_known(c, body, known, later) || !fields_string_required(c, body, "name", 1, NAME_BYTES, &k->name) ||
+    if (!fields_known(c, body, known, later) ||
+        !fields_string_required(c, body, "name", 1, NAME_BYTES, &k->name) ||
         !fields_strings(c, body, "scopes", 16, 32, &scopes))
         return false;
     if (!scopes || json_array_size(scopes) == 0) {
@@ -85,11 +87,13 @@ static void add_args(struct db_args *a, int project_id, const struct new_key *k)
     db_args_text(a, k->scopes);
 }
 
-static void answer_created(struct call *c, const struct new_key *k, const char *id, const char *created_at)
+static void answer_created(struct call *c, const struct new_key *k, const char *id,
+                           const char *created_at)
 {
-    response_json(c->rs, 201, json_pack("{s:s, s:s, s:o, s:s, s:s, s:s}", "id", id, "name", k->name, "scopes",
-                                        principal_scope_names(k->bits), "hint", k->hint, "createdAt", created_at, "key",
-                                        k->text));
+    response_json(c->rs, 201,
+                  json_pack("{s:s, s:s, s:o, s:s, s:s, s:s}", "id", id, "name", k->name, "scopes",
+                            principal_scope_names(k->bits), "hint", k->hint, "createdAt",
+                            created_at, "key", k->text));
     response_secret_member(c->rs, "key");
 }
 
@@ -100,12 +104,15 @@ static void insert(struct call *c, int project_id, const struct new_key *k)
     char id[IDS_TEXT_MAX];
     ids_format(ID_KEY, &k->id, id);
     add_args(&a, project_id, k);
-    if (!route_begin(c) || !route_db_ok(c, db_run(c->desk->db, &fcgi_sql[FCGI_SQL_KEY_CREATE], &a, &r)))
+    if (!route_begin(c) ||
+        !route_db_ok(c, db_run(c->desk->db, &fcgi_sql[FCGI_SQL_KEY_CREATE], &a, &r)))
         return;
     if (PQntuples(r) == 0)
-        response_problem(c->rs, 422, "too-many-keys", "A project has at most 1,000 keys. Revoke some.", NULL, 0);
+        response_problem(c->rs, 422, "too-many-keys",
+                         "A project has at most 1,000 keys. Revoke some.", NULL, 0);
     else if (route_db_ok(c, audit_write(c, project_id, "key.create", id,
-                                        json_pack("{s:s, s:o}", "name", k->name, "scopes", principal_scope_names(k->bits)))) &&
+                                        json_pack("{s:s, s:o}", "name", k->name, "scopes",
+                                                  principal_scope_names(k->bits)))) &&
              route_commit(c))
         answer_created(c, k, id, db_text(r, 0, 0));
     PQclear(r);
@@ -127,8 +134,9 @@ static json_t *row(const PGresult *r, int i, struct list_key *key)
     key->created_us = db_int(r, i, 5);
     (void)db_uuid(r, i, 0, &key->id);
     ids_format(ID_KEY, &key->id, id);
-    return json_pack("{s:s, s:s, s:s, s:o, s:s}", "id", id, "name", db_text(r, i, 1), "hint", db_text(r, i, 2), "scopes",
-                     projects_scopes_json(db_text(r, i, 3)), "createdAt", db_text(r, i, 4));
+    return json_pack("{s:s, s:s, s:s, s:o, s:s}", "id", id, "name", db_text(r, i, 1), "hint",
+                     db_text(r, i, 2), "scopes", projects_scopes_json(db_text(r, i, 3)),
+                     "createdAt", db_text(r, i, 4));
 }
 
 static void answer_list(struct list *l, const PGresult *r)
@@ -170,11 +178,13 @@ static void revoke(struct call *c, int project_id, const struct uuid *key)
     db_args_init(&a);
     db_args_int(&a, project_id);
     db_args_uuid(&a, key);
-    if (!route_begin(c) || !route_db_ok(c, db_run(c->desk->db, &fcgi_sql[FCGI_SQL_KEY_REVOKE], &a, &r)))
+    if (!route_begin(c) ||
+        !route_db_ok(c, db_run(c->desk->db, &fcgi_sql[FCGI_SQL_KEY_REVOKE], &a, &r)))
         return;
     if (PQntuples(r) == 0)
         route_not_found(c);
-    else if (route_db_ok(c, audit_write(c, project_id, "key.revoke", id, json_pack("{s:s}", "name", db_text(r, 0, 0)))) &&
+    else if (route_db_ok(c, audit_write(c, project_id, "key.revoke", id,
+                                        json_pack("{s:s}", "name", db_text(r, 0, 0)))) &&
              route_commit(c))
         response_empty(c->rs, 204);
     principal_forget();
@@ -227,7 +237,8 @@ const struct route keys_routes[] = {
     {METHOD_POST, "/v1/keys", keys_create, SCOPE_ADMIN, LIMIT_BODY_BYTES, CREATE_FLAGS, NULL},
     {METHOD_GET, "/v1/keys", keys_list, SCOPE_ADMIN, 0, 0, list_query},
     {METHOD_DELETE, "/v1/keys/{}", keys_revoke, SCOPE_ADMIN, 0, 0, NULL},
-    {METHOD_POST, "/v1/projects/{}/keys", keys_project_create, SCOPE_OPERATOR, LIMIT_BODY_BYTES, CREATE_FLAGS, NULL},
+    {METHOD_POST, "/v1/projects/{}/keys", keys_project_create, SCOPE_OPERATOR, LIMIT_BODY_BYTES,
+     CREATE_FLAGS, NULL},
     {METHOD_GET, "/v1/projects/{}/keys", keys_project_list, SCOPE_OPERATOR, 0, 0, list_query},
     {METHOD_DELETE, "/v1/projects/{}/keys/{}", keys_project_revoke, SCOPE_OPERATOR, 0, 0, NULL},
     {0},

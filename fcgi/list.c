@@ -135,7 +135,8 @@ static bool make_cursor(const struct list *l, const void *key, size_t len, char 
     memcpy(plain + 1, l->filters, sizeof l->filters);
     put_be64(plain + 17, l->now_us);
     memcpy(plain + HEAD_BYTES, key, len);
-    if (seal_encrypt(l->call->desk->keyring, CURSOR_AAD, plain, HEAD_BYTES + len, sealed, sizeof sealed, &n) != SEAL_OK)
+    if (seal_encrypt(l->call->desk->keyring, CURSOR_AAD, plain, HEAD_BYTES + len, sealed,
+                     sizeof sealed, &n) != SEAL_OK)
         return false;
     base64_encode_bare(sealed, n, out);
     translate(out, "+/", "-_");
@@ -147,13 +148,15 @@ static bool open_cursor(struct list *l, const char *text)
     unsigned char plain[SEALED_MAX], sealed[SEALED_MAX];
     size_t n, m;
     if (!decode_text(text, sealed, sizeof sealed, &n) ||
-        seal_decrypt(l->call->desk->keyring, CURSOR_AAD, sealed, n, plain, sizeof plain, &m) != SEAL_OK ||
+        seal_decrypt(l->call->desk->keyring, CURSOR_AAD, sealed, n, plain, sizeof plain, &m) !=
+            SEAL_OK ||
         m <= HEAD_BYTES || m > PLAIN_MAX || plain[0] != CURSOR_VERSION) {
         bad_parameter(l, "bad-cursor", "cursor", "not a cursor of ours, or too old");
         return false;
     }
     if (memcmp(plain + 1, l->filters, sizeof l->filters) != 0) {
-        bad_parameter(l, "cursor-filter-mismatch", "cursor", "made for another project, path, order or other filters");
+        bad_parameter(l, "cursor-filter-mismatch", "cursor",
+                      "made for another project, path, order or other filters");
         return false;
     }
     l->now_us = get_be64(plain + 17);
@@ -170,7 +173,8 @@ bool list_key(const struct list *l, struct list_key *out)
     return true;
 }
 
-void list_key_args(const struct list *l, struct db_args *a, struct list_key *key, char at[LIST_TIME_MAX])
+void list_key_args(const struct list *l, struct db_args *a, struct list_key *key,
+                   char at[LIST_TIME_MAX])
 {
     bool given = list_key(l, key);
     if (given)
@@ -205,7 +209,9 @@ static bool take_limit(struct list *l)
     if (!ok || !text)
         return ok;
     size_t n = strspn(text, "0123456789");
-    long value = n && n <= 9 && !text[n] ? strtol(text, NULL, 10) : n > 9 && !text[n] ? LIMIT_PAGE : 0;
+    long value = n && n <= 9 && !text[n] ? strtol(text, NULL, 10)
+                 : n > 9 && !text[n]     ? LIMIT_PAGE
+                                         : 0;
     if (value < 1) {
         bad_parameter(l, "bad-limit", "limit", "must be a whole number from 1");
         return false;
@@ -223,7 +229,8 @@ bool list_begin(struct call *c, struct list *l, const char *sort)
     if (ok)
         cursor = list_one(l, "cursor", &ok);
     if (ok && !digest_filters(l, sort)) {
-        response_problem(c->rs, 400, "too-many-values", "The filters have too many values.", NULL, 0);
+        response_problem(c->rs, 400, "too-many-values", "The filters have too many values.", NULL,
+                         0);
         ok = false;
     }
     if (ok && cursor && *cursor)
@@ -377,7 +384,8 @@ void list_extra(struct list *l, const char *name, json_t *value)
 static void add_encoded(struct buf *out, const char *s)
 {
     for (; *s; s++)
-        if ((*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') || (*s >= '0' && *s <= '9') || strchr("-_.~,:*", *s))
+        if ((*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') || (*s >= '0' && *s <= '9') ||
+            strchr("-_.~,:*", *s))
             buf_add_char(out, *s);
         else
             buf_printf(out, "%%%02X", (unsigned char)*s);

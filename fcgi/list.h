@@ -41,13 +41,13 @@
 
 struct list {
     struct call *call;
-    int limit;                                /* 1..LIMIT_PAGE */
-    unsigned char cursor[LIST_CURSOR_BYTES];  /* what the handler sealed into the last page */
-    size_t cursor_len;                        /* 0: first page */
-    int64_t now_us;                           /* of the first page; 0 until a relative time was met */
-    unsigned char filters[16];                /* digest of everything a cursor is bound to */
-    json_t *extra;                            /* members beside data and nextCursor; merged into the answer */
-    char *values;                             /* copies that list_values points into */
+    int limit;                               /* 1..LIMIT_PAGE */
+    unsigned char cursor[LIST_CURSOR_BYTES]; /* what the handler sealed into the last page */
+    size_t cursor_len;                       /* 0: first page */
+    int64_t now_us;            /* of the first page; 0 until a relative time was met */
+    unsigned char filters[16]; /* digest of everything a cursor is bound to */
+    json_t *extra;             /* members beside data and nextCursor; merged into the answer */
+    char *values;              /* copies that list_values points into */
     size_t values_len, values_size;
 };
 
@@ -74,7 +74,12 @@ int list_flag(struct list *l, const char *name);
 int list_id(struct list *l, const char *name, enum ids_kind kind, struct uuid *out);
 
 /* count=exact|estimate: 0 absent, 1 exact, 2 estimate, -1: a 400 was answered. */
-enum list_count { LIST_COUNT_NONE = 0, LIST_COUNT_EXACT = 1, LIST_COUNT_ESTIMATE = 2, LIST_COUNT_BAD = -1 };
+enum list_count {
+    LIST_COUNT_NONE = 0,
+    LIST_COUNT_EXACT = 1,
+    LIST_COUNT_ESTIMATE = 2,
+    LIST_COUNT_BAD = -1
+};
 enum list_count list_count(struct list *l);
 
 /* A member of the answer beside data (total, countedAt, …). Takes the reference. */
@@ -101,6 +106,7 @@ bool list_key(const struct list *l, struct list_key *out);
  * The cursor as two parameters, timestamptz and uuid, both NULL on the first page: for
  * `$3::timestamptz IS NULL OR (created_at, id) < ($3::timestamptz, $4::uuid)`. `at` and `key` must live until the call.
  */
-void list_key_args(const struct list *l, struct db_args *a, struct list_key *key, char at[LIST_TIME_MAX]);
+void list_key_args(const struct list *l, struct db_args *a, struct list_key *key,
+                   char at[LIST_TIME_MAX]);
 
 #endif

@@ -35,11 +35,11 @@
 #include "fcgi/waker.h"
 
 #define RECYCLE_REQUESTS 50000
-#define RECYCLE_STAGGER 500     /* so that children do not all go at once */
-#define LIVED_MS 10000          /* a child that lived this long was no failure */
+#define RECYCLE_STAGGER 500 /* so that children do not all go at once */
+#define LIVED_MS 10000      /* a child that lived this long was no failure */
 #define BACKOFF_FIRST_MS 100
 #define BACKOFF_MAX_MS 10000
-#define STOP_MS 40000           /* a statement takes at most 30 s */
+#define STOP_MS 40000 /* a statement takes at most 30 s */
 #define PEERS_MAX 3
 
 enum role { ROLE_INTAKE, ROLE_DESK, ROLE_WAKER };
@@ -83,12 +83,13 @@ static int run_child(const struct supervisor *s, const struct child *child)
     if (child->role == ROLE_WAKER)
         return waker_run(&s->config, s->wake_fd);
     close(s->sockets[child->role == ROLE_INTAKE ? ROLE_DESK : ROLE_INTAKE]);
-    return serve_run(&(struct serve){.config = &s->config,
-                                     .listen_fd = s->sockets[child->role],
-                                     .wake_fd = s->wake_fd,
-                                     .peers = s->npeers ? s->peers : NULL,
-                                     .npeers = s->npeers,
-                                     .max_requests = RECYCLE_REQUESTS + (long)child->slot * RECYCLE_STAGGER});
+    return serve_run(
+        &(struct serve){.config = &s->config,
+                        .listen_fd = s->sockets[child->role],
+                        .wake_fd = s->wake_fd,
+                        .peers = s->npeers ? s->peers : NULL,
+                        .npeers = s->npeers,
+                        .max_requests = RECYCLE_REQUESTS + (long)child->slot * RECYCLE_STAGGER});
 }
 
 static void become_child(const struct supervisor *s, const struct child *child, pid_t parent)
@@ -98,7 +99,8 @@ static void become_child(const struct supervisor *s, const struct child *child, 
     prctl(PR_SET_DUMPABLE, 0); /* it will hold the keyring */
     if (getppid() != parent)
         _exit(1); /* the supervisor died before the line above */
-    sigaction(SIGINT, &ignore, NULL); /* Ctrl-C reaches the whole group; the supervisor turns it into SIGTERM */
+    sigaction(SIGINT, &ignore,
+              NULL); /* Ctrl-C reaches the whole group; the supervisor turns it into SIGTERM */
     sigaction(SIGHUP, &ignore, NULL);
     serve_signals();
     sigset_t unblock = s->original;
@@ -137,7 +139,8 @@ static void child_ended(struct child *child, int status)
     child->start_at_ms = now + child->backoff_ms;
     if (!clean)
         log_warn("a %s process ended: %s %d, next in %lld ms", role_names[child->role],
-                 WIFSIGNALED(status) ? "signal" : "status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
+                 WIFSIGNALED(status) ? "signal" : "status",
+                 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
                  (long long)child->backoff_ms);
 }
 
@@ -189,7 +192,8 @@ static void take_signal(struct supervisor *s, int sig)
     s->stops++;
     s->kill_at_ms = now_ms() + STOP_MS;
     signal_all(s, s->stops == 1 ? SIGTERM : SIGKILL);
-    log_info(s->stops == 1 ? "stopping when the requests under way are answered" : "stopping at once");
+    log_info(s->stops == 1 ? "stopping when the requests under way are answered"
+                           : "stopping at once");
 }
 
 static void supervise(struct supervisor *s)
@@ -309,15 +313,16 @@ static int run_supervisor(struct supervisor *s)
         return 2;
     }
     block_signals(s);
-    if (open_sockets(s) < 0 || know_peers(s) < 0 || drop_root(&s->config) < 0 || settings_ok(&s->config) < 0)
+    if (open_sockets(s) < 0 || drop_root(&s->config) < 0 || know_peers(s) < 0 ||
+        settings_ok(&s->config) < 0)
         return 2;
     s->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (s->wake_fd < 0 || make_children(s) < 0) {
         log_error("cannot start: %s", strerror(errno));
         return 1;
     }
-    log_info("serving '%s' with %ld and '%s' with %ld processes", s->config.intake_socket, s->config.intake,
-             s->config.desk_socket, s->config.desk);
+    log_info("serving '%s' with %ld and '%s' with %ld processes", s->config.intake_socket,
+             s->config.intake, s->config.desk_socket, s->config.desk);
     supervise(s);
     for (int i = 0; i < 2; i++)
         unlink(i ? s->config.desk_socket : s->config.intake_socket);
@@ -335,7 +340,8 @@ static int run_alone(const struct config *config)
     if (page_init(1) < 0)
         return 1;
     page_use(0);
-    return serve_run(&(struct serve){.config = config, .listen_fd = 0, .wake_fd = -1, .max_requests = 0});
+    return serve_run(
+        &(struct serve){.config = config, .listen_fd = 0, .wake_fd = -1, .max_requests = 0});
 }
 
 /* FastCGI's sign: descriptor 0 is a socket without a peer. */
@@ -349,13 +355,16 @@ static bool started_by_web_server(void)
 static void usage(FILE *to)
 {
     fputs("usage: dlo.fcgi [--config FILE] [--version] [--help]\n"
-          "Without --config the file is $DLO_CONFIG, else /etc/dlo/dlo.conf.\n", to);
+          "Without --config the file is $DLO_CONFIG, else /etc/dlo/dlo.conf.\n",
+          to);
 }
 
 static const char *config_path(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'}, {"version", no_argument, NULL, 'V'}, {"help", no_argument, NULL, 'h'}, {0}};
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"version", no_argument, NULL, 'V'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {0}};
     const char *path = getenv("DLO_CONFIG");
     int option;
     while ((option = getopt_long(argc, argv, "c:", options, NULL)) != -1) {

@@ -9,11 +9,19 @@
 #include <sys/mman.h>
 
 /* Upper bounds of the latency histogram, microseconds. */
-static const int64_t bounds_us[] = {1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000, 5000000};
+static const int64_t bounds_us[] = {1000,   2500,   5000,   10000,   25000,  50000,
+                                    100000, 250000, 500000, 1000000, 5000000};
 #define NBOUNDS (sizeof bounds_us / sizeof *bounds_us)
 
-enum event_count { EVENTS_ACCEPTED, EVENTS_DUPLICATE, EVENTS_UNROUTABLE, EVENTS_REJECTED, EVENT_COUNTS };
-static const char *const event_names[EVENT_COUNTS] = {"accepted", "duplicate", "unroutable", "rejected"};
+enum event_count {
+    EVENTS_ACCEPTED,
+    EVENTS_DUPLICATE,
+    EVENTS_UNROUTABLE,
+    EVENTS_REJECTED,
+    EVENT_COUNTS
+};
+static const char *const event_names[EVENT_COUNTS] = {"accepted", "duplicate", "unroutable",
+                                                      "rejected"};
 
 struct slot {
     _Alignas(64) _Atomic uint64_t by_class[6]; /* [2]: 2xx */
@@ -29,7 +37,8 @@ static struct slot *mine;
 
 int page_init(int n)
 {
-    void *p = mmap(NULL, (size_t)n * sizeof *slots, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    void *p = mmap(NULL, (size_t)n * sizeof *slots, PROT_READ | PROT_WRITE,
+                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED)
         return -1;
     slots = p;
@@ -87,13 +96,15 @@ static unsigned long long sum(size_t offset)
 {
     uint64_t total = 0;
     for (int i = 0; i < nslots; i++)
-        total += atomic_load_explicit((_Atomic uint64_t *)(void *)((char *)&slots[i] + offset), memory_order_relaxed);
+        total += atomic_load_explicit((_Atomic uint64_t *)(void *)((char *)&slots[i] + offset),
+                                      memory_order_relaxed);
     return total;
 }
 
 static void requests(struct buf *out)
 {
-    buf_add_str(out, "# HELP dlo_requests_total Requests answered, by status class.\n# TYPE dlo_requests_total counter\n");
+    buf_add_str(out, "# HELP dlo_requests_total Requests answered, by status class.\n# TYPE "
+                     "dlo_requests_total counter\n");
     for (size_t i = 2; i < 6; i++)
         buf_printf(out, "dlo_requests_total{class=\"%zuxx\"} %llu\n", i,
                    sum(offsetof(struct slot, by_class) + i * sizeof(uint64_t)));
@@ -101,7 +112,8 @@ static void requests(struct buf *out)
 
 static void events(struct buf *out)
 {
-    buf_add_str(out, "# HELP dlo_events_total Events submitted, by what became of them.\n# TYPE dlo_events_total counter\n");
+    buf_add_str(out, "# HELP dlo_events_total Events submitted, by what became of them.\n# TYPE "
+                     "dlo_events_total counter\n");
     for (size_t i = 0; i < EVENT_COUNTS; i++)
         buf_printf(out, "dlo_events_total{status=\"%s\"} %llu\n", event_names[i],
                    sum(offsetof(struct slot, events) + i * sizeof(uint64_t)));
@@ -110,14 +122,17 @@ static void events(struct buf *out)
 static void latency(struct buf *out)
 {
     unsigned long long seen = 0;
-    buf_add_str(out, "# HELP dlo_request_duration_seconds Time to answer.\n# TYPE dlo_request_duration_seconds histogram\n");
+    buf_add_str(out, "# HELP dlo_request_duration_seconds Time to answer.\n# TYPE "
+                     "dlo_request_duration_seconds histogram\n");
     for (size_t i = 0; i <= NBOUNDS; i++) {
         seen += sum(offsetof(struct slot, latency) + i * sizeof(uint64_t));
         if (i < NBOUNDS)
-            buf_printf(out, "dlo_request_duration_seconds_bucket{le=\"%g\"} %llu\n", (double)bounds_us[i] / 1e6, seen);
+            buf_printf(out, "dlo_request_duration_seconds_bucket{le=\"%g\"} %llu\n",
+                       (double)bounds_us[i] / 1e6, seen);
     }
     buf_printf(out, "dlo_request_duration_seconds_bucket{le=\"+Inf\"} %llu\n", seen);
-    buf_printf(out, "dlo_request_duration_seconds_sum %g\n", (double)sum(offsetof(struct slot, latency_sum_us)) / 1e6);
+    buf_printf(out, "dlo_request_duration_seconds_sum %g\n",
+               (double)sum(offsetof(struct slot, latency_sum_us)) / 1e6);
     buf_printf(out, "dlo_request_duration_seconds_count %llu\n", seen);
 }
 

@@ -24,10 +24,10 @@
 static const struct uuid none; /* all zero: no project was named */
 
 static const char *const scope_names[] = {
-    "events:write", "events:read", "webhooks:read", "webhooks:write", "dlq:read",   "dlq:payload",
-    "dlq:replay",   "dlq:replay.bulk", "dlq:edit",   "dlq:discard",    "dlq:purge",  "dlq:export",
-    "alerts:read",  "alerts:write",    "audit:read", "admin",          "operator",   "signed-in",
-    "identified",   "project",
+    "events:write", "events:read", "webhooks:read",   "webhooks:write", "dlq:read",
+    "dlq:payload",  "dlq:replay",  "dlq:replay.bulk", "dlq:edit",       "dlq:discard",
+    "dlq:purge",    "dlq:export",  "alerts:read",     "alerts:write",   "audit:read",
+    "admin",        "operator",    "signed-in",       "identified",     "project",
 };
 #define NSCOPES (sizeof scope_names / sizeof *scope_names)
 #define NGRANTABLE 16u /* events:write .. admin */
@@ -66,7 +66,8 @@ json_t *principal_scope_names(uint32_t bits)
     return names;
 }
 
-int principal_scopes_read(const json_t *names, uint32_t *bits, char *literal, size_t cap, size_t *bad)
+int principal_scopes_read(const json_t *names, uint32_t *bits, char *literal, size_t cap,
+                          size_t *bad)
 {
     struct buf out;
     *bits = 0;
@@ -122,7 +123,8 @@ static bool cache_get(const unsigned char *digest, const struct uuid *asked, str
     return true;
 }
 
-static void cache_put(const unsigned char *digest, const struct uuid *asked, const struct principal *who)
+static void cache_put(const unsigned char *digest, const struct uuid *asked,
+                      const struct principal *who)
 {
     struct cached *e = slot_of(digest, asked);
     e->until_ms = now_ms() + CACHE_MS;
@@ -148,7 +150,8 @@ static const char *bearer(const struct request *rq)
 {
     const char *header = request_header(rq, "HTTP_AUTHORIZATION");
     if (!header || !*header)
-        header = request_header(rq, "REDIRECT_HTTP_AUTHORIZATION"); /* Apache; a client cannot set it */
+        header =
+            request_header(rq, "REDIRECT_HTTP_AUTHORIZATION"); /* Apache; a client cannot set it */
     if (!header || strncasecmp(header, "Bearer ", 7) != 0)
         return NULL;
     header += 7;
@@ -190,13 +193,15 @@ static bool unauthenticated(struct call *c, const char *detail)
 
 static bool foreign_project(struct call *c)
 {
-    response_problem(c->rs, 403, "project-forbidden", "Dlo-Project names no project you belong to.", NULL, 0);
+    response_problem(c->rs, 403, "project-forbidden", "Dlo-Project names no project you belong to.",
+                     NULL, 0);
     return false;
 }
 
 static bool scope_missing(struct call *c, enum scope scope)
 {
-    response_problem(c->rs, 403, "forbidden", "This needs a scope that the key or membership does not have.", NULL, 0);
+    response_problem(c->rs, 403, "forbidden",
+                     "This needs a scope that the key or membership does not have.", NULL, 0);
     json_object_set_new(c->rs->json, "requiredScope", json_string(principal_scope_name(scope)));
     return false;
 }
@@ -240,8 +245,8 @@ static void take_key(struct principal *who, const PGresult *r)
 }
 
 /* 1 found, 0 unknown, -1 answered. */
-static int look_up(struct call *c, enum fcgi_sql statement, const unsigned char *digest, const struct uuid *asked,
-                   PGresult **r)
+static int look_up(struct call *c, enum fcgi_sql statement, const unsigned char *digest,
+                   const struct uuid *asked, PGresult **r)
 {
     struct db_args a;
     db_args_init(&a);
@@ -261,8 +266,8 @@ static bool by_key(struct call *c, const char *key)
                         ? strlen(OPERATOR_KEY_PREFIX)
                         : strlen(PROJECT_KEY_PREFIX);
     PGresult *r;
-    if (strncmp(key, PROJECT_KEY_PREFIX, strlen(PROJECT_KEY_PREFIX)) != 0 || !token_ok(key + prefix) ||
-        password_token_digest(key, strlen(key), digest) < 0)
+    if (strncmp(key, PROJECT_KEY_PREFIX, strlen(PROJECT_KEY_PREFIX)) != 0 ||
+        !token_ok(key + prefix) || password_token_digest(key, strlen(key), digest) < 0)
         return unauthenticated(c, "The key is not one of ours.");
     if (cache_get(digest, &none, &c->who))
         return true;
@@ -302,7 +307,8 @@ static bool by_session(struct call *c, const char *token, const struct uuid *ask
         cache_put(digest, asked, &c->who);
     }
     PQclear(r);
-    return found == 1 || (found == 0 && unauthenticated(c, "The session has ended. Sign in again."));
+    return found == 1 ||
+           (found == 0 && unauthenticated(c, "The session has ended. Sign in again."));
 }
 
 static bool identify(struct call *c, const struct uuid *asked)
@@ -313,11 +319,13 @@ static bool identify(struct call *c, const struct uuid *asked)
         return by_key(c, key);
     if (session_of(c->rq, token))
         return by_session(c, token, asked);
-    return unauthenticated(c, "Send a key (Authorization: Bearer dlo_..., or X-Dlo-Key), or sign in.");
+    return unauthenticated(c,
+                           "Send a key (Authorization: Bearer dlo_..., or X-Dlo-Key), or sign in.");
 }
 
 /* Dlo-Project as an id; zero when absent or "*". */
-static bool asked_project(struct call *c, const struct route *route, struct uuid *asked, bool *every)
+static bool asked_project(struct call *c, const struct route *route, struct uuid *asked,
+                          bool *every)
 {
     const char *header = request_header(c->rq, "HTTP_DLO_PROJECT");
     *asked = (struct uuid){{0}};
@@ -330,7 +338,8 @@ static bool asked_project(struct call *c, const struct route *route, struct uuid
     }
     if (ids_parse(ID_PROJECT, header, strlen(header), asked) == 0)
         return true;
-    response_field_problem(c->rs, 400, "malformed-id", "Dlo-Project", "Dlo-Project is not the id of a project.");
+    response_field_problem(c->rs, 400, "malformed-id", "Dlo-Project",
+                           "Dlo-Project is not the id of a project.");
     return false;
 }
 
@@ -343,8 +352,10 @@ static bool project_ok(struct call *c, enum scope need, const struct uuid *asked
         return need & (SCOPE_SIGNED_IN | SCOPE_OPERATOR) ? true : foreign_project(c);
     if (c->who.project_id || !(need & (SCOPES_OF_PROJECTS | SCOPE_PROJECT)))
         return true;
-    response_problem(c->rs, 400, "project-required", "You belong to several projects, or to none: name one in the "
-                     "header Dlo-Project.", NULL, 0);
+    response_problem(c->rs, 400, "project-required",
+                     "You belong to several projects, or to none: name one in the "
+                     "header Dlo-Project.",
+                     NULL, 0);
     return false;
 }
 
@@ -357,7 +368,8 @@ static bool csrf_ok(struct call *c)
     size_t n = strlen(c->who.csrf);
     if (given && strlen(given) == n && n && CRYPTO_memcmp(given, c->who.csrf, n) == 0)
         return true;
-    response_problem(c->rs, 403, "csrf", "A write of a signed-in user needs X-CSRF-Token as GET /v1/session shows it.",
+    response_problem(c->rs, 403, "csrf",
+                     "A write of a signed-in user needs X-CSRF-Token as GET /v1/session shows it.",
                      NULL, 0);
     return false;
 }

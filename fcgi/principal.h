@@ -34,8 +34,8 @@ enum scope {
     SCOPE_ALERTS_READ = 1 << 12,
     SCOPE_ALERTS_WRITE = 1 << 13,
     SCOPE_AUDIT_READ = 1 << 14,
-    SCOPE_ADMIN = 1 << 15,    /* implies all of the above in its own project */
-    SCOPE_OPERATOR = 1 << 16, /* the operator key */
+    SCOPE_ADMIN = 1 << 15,      /* implies all of the above in its own project */
+    SCOPE_OPERATOR = 1 << 16,   /* the operator key */
     SCOPE_SIGNED_IN = 1 << 17,  /* any user session; no project needed */
     SCOPE_IDENTIFIED = 1 << 18, /* anybody with a key or a session; no project needed */
     SCOPE_PROJECT = 1 << 19     /* anybody with a project, whatever the scopes */
@@ -46,20 +46,20 @@ enum principal_kind { PRINCIPAL_NOBODY, PRINCIPAL_KEY, PRINCIPAL_USER, PRINCIPAL
 
 struct principal {
     enum principal_kind kind;
-    struct uuid id;        /* key or user */
-    bool every_project;    /* Dlo-Project: * on a route that takes it; project_id is 0 */
-    int project_id;        /* 0: none */
-    struct uuid project;   /* its public id */
-    int64_t retention_s;   /* of the project, as it is now */
+    struct uuid id;      /* key or user */
+    bool every_project;  /* Dlo-Project: * on a route that takes it; project_id is 0 */
+    int project_id;      /* 0: none */
+    struct uuid project; /* its public id */
+    int64_t retention_s; /* of the project, as it is now */
     int64_t max_payload_bytes;
-    uint32_t scopes;       /* bits of enum scope; admin already expanded */
+    uint32_t scopes;          /* bits of enum scope; admin already expanded */
     char actor[IDS_TEXT_MAX]; /* key_… or usr_…, for the audit */
     char csrf[44];            /* of a user's session */
     unsigned char token[32];  /* SHA-256 of the session's token */
 };
 
 bool principal_may(const struct principal *p, enum scope scope);
-const char *principal_scope_name(enum scope scope);      /* "dlq:read" */
+const char *principal_scope_name(enum scope scope);          /* "dlq:read" */
 int principal_scope_parse(const char *name, uint32_t *bits); /* -1: unknown */
 
 /* The scopes in a principal's bits as JSON names; admin alone stands for all. */
@@ -68,7 +68,8 @@ json_t *principal_scope_names(uint32_t bits);
  * Names from JSON (an array that fields_strings accepted) into bits and into a text[] literal ("{dlq:read,admin}").
  * -1: *bad is the index of the unknown one, or out does not suffice.
  */
-int principal_scopes_read(const json_t *names, uint32_t *bits, char *literal, size_t cap, size_t *bad);
+int principal_scopes_read(const json_t *names, uint32_t *bits, char *literal, size_t cap,
+                          size_t *bad);
 
 struct call;
 struct route;

@@ -79,15 +79,15 @@ static json_t *project_json(const PGresult *r, int i)
     struct uuid uuid;
     char id[IDS_TEXT_MAX];
     id_of(r, i, &uuid, id);
-    return json_pack("{s:s, s:s, s:s, s:o, s:I, s:s}", "id", id, "name", db_text(r, i, 1), "plan", db_text(r, i, 2),
-                     "retentionDays", days_json(db_int(r, i, 3)), "version", (json_int_t)db_int(r, i, 4), "createdAt",
-                     db_text(r, i, 5));
+    return json_pack("{s:s, s:s, s:s, s:o, s:I, s:s}", "id", id, "name", db_text(r, i, 1), "plan",
+                     db_text(r, i, 2), "retentionDays", days_json(db_int(r, i, 3)), "version",
+                     (json_int_t)db_int(r, i, 4), "createdAt", db_text(r, i, 5));
 }
 
 static json_t *plan_json(const PGresult *r)
 {
-    return json_pack("{s:s, s:o, s:I}", "plan", db_text(r, 0, 2), "retentionDays", days_json(db_int(r, 0, 3)), "version",
-                     (json_int_t)db_int(r, 0, 4));
+    return json_pack("{s:s, s:o, s:I}", "plan", db_text(r, 0, 2), "retentionDays",
+                     days_json(db_int(r, 0, 3)), "version", (json_int_t)db_int(r, 0, 4));
 }
 
 /* --- plans ---------------------------------------------------------------------------------------------------------- */
@@ -102,22 +102,28 @@ static bool settle_retention(struct call *c, const char *plan, int64_t days, int
     if (!route_db_ok(c, db_run(c->desk->db, &fcgi_sql[FCGI_SQL_PLAN_GET], &a, &r)))
         return false;
     bool known = PQntuples(r) == 1, custom = known && db_null(r, 0, 0);
-    *retention_s = custom ? (days ? days : CUSTOM_DAYS_DEFAULT) * DAY_S : known ? db_int(r, 0, 0) : 0;
+    *retention_s = custom  ? (days ? days : CUSTOM_DAYS_DEFAULT) * DAY_S
+                   : known ? db_int(r, 0, 0)
+                           : 0;
     PQclear(r);
     if (!known)
-        response_field_problem(c->rs, 400, "unknown-plan", "/plan", "plan must be free, base, growth, scale or enterprise.");
+        response_field_problem(c->rs, 400, "unknown-plan", "/plan",
+                               "plan must be free, base, growth, scale or enterprise.");
     else if (days && days * DAY_S != *retention_s)
-        response_field_problem(c->rs, 422, "retention-fixed", "/retentionDays", "This plan's retention is %lld days.",
+        response_field_problem(c->rs, 422, "retention-fixed", "/retentionDays",
+                               "This plan's retention is %lld days.",
                                (long long)(*retention_s / DAY_S));
     else
         return true;
     return false;
 }
 
-static bool read_plan(struct call *c, const json_t *body, const char *fallback, const char **plan, int64_t *retention_s)
+static bool read_plan(struct call *c, const json_t *body, const char *fallback, const char **plan,
+                      int64_t *retention_s)
 {
     int64_t days = 0;
-    if (!fields_string(c, body, "plan", 1, 32, plan) || !fields_int(c, body, "retentionDays", 1, CUSTOM_DAYS_MAX, &days))
+    if (!fields_string(c, body, "plan", 1, 32, plan) ||
+        !fields_int(c, body, "retentionDays", 1, CUSTOM_DAYS_MAX, &days))
         return false;
     if (!*plan)
         *plan = fallback;
@@ -137,7 +143,8 @@ void projects_plan_get(struct call *c)
     PQclear(r);
 }
 
-static void set_plan(struct call *c, const struct uuid *id, const char *plan, int64_t retention_s, int64_t version)
+static void set_plan(struct call *c, const struct uuid *id, const char *plan, int64_t retention_s,
+                     int64_t version)
 {
     struct db_args a;
     PGresult *r;
@@ -148,13 +155,17 @@ static void set_plan(struct call *c, const struct uuid *id, const char *plan, in
     db_args_text(&a, plan);
     db_args_int(&a, retention_s);
     db_args_int(&a, version);
-    if (!route_begin(c) || !route_db_ok(c, db_run(c->desk->db, &fcgi_sql[FCGI_SQL_PROJECT_SET_PLAN], &a, &r)))
+    if (!route_begin(c) ||
+        !route_db_ok(c, db_run(c->desk->db, &fcgi_sql[FCGI_SQL_PROJECT_SET_PLAN], &a, &r)))
         return;
-    json_t *detail = json_pack("{s:s, s:I}", "plan", plan, "retentionSeconds", (json_int_t)retention_s);
+    json_t *detail =
+        json_pack("{s:s, s:I}", "plan", plan, "retentionSeconds", (json_int_t)retention_s);
     if (PQntuples(r) == 0) {
         json_decref(detail);
-        response_problem(c->rs, 412, "version-mismatch", "The project has changed since that version. Read it again.", NULL, 0);
-    } else if (route_db_ok(c, audit_write(c, (int)db_int(r, 0, 6), "project.plan", text, detail)) && route_commit(c)) {
+        response_problem(c->rs, 412, "version-mismatch",
+                         "The project has changed since that version. Read it again.", NULL, 0);
+    } else if (route_db_ok(c, audit_write(c, (int)db_int(r, 0, 6), "project.plan", text, detail)) &&
+               route_commit(c)) {
         principal_forget();
         response_version(c->rs, db_int(r, 0, 4));
         response_json(c->rs, 200, plan_json(r));
@@ -174,7 +185,8 @@ void projects_plan_put(struct call *c)
         return;
     json_t *body = route_body_object(c);
     const char *fallback = c->rq->method == METHOD_PATCH ? db_text(r, 0, 2) : NULL;
-    if (body && fields_known(c, body, known, NULL) && read_plan(c, body, fallback, &plan, &retention_s)) {
+    if (body && fields_known(c, body, known, NULL) &&
+        read_plan(c, body, fallback, &plan, &retention_s)) {
         int64_t version = route_if_match_version(c);
         (void)db_uuid(r, 0, 0, &id);
         if (version != -2)
@@ -200,7 +212,8 @@ static void insert(struct call *c, const char *name, const char *plan, int64_t r
     db_args_text(&a, name);
     db_args_text(&a, plan);
     db_args_int(&a, retention_s);
-    if (!route_begin(c) || !route_db_ok(c, db_run(c->desk->db, &fcgi_sql[FCGI_SQL_PROJECT_CREATE], &a, &r)))
+    if (!route_begin(c) ||
+        !route_db_ok(c, db_run(c->desk->db, &fcgi_sql[FCGI_SQL_PROJECT_CREATE], &a, &r)))
         return;
     if (route_db_ok(c, audit_write(c, (int)db_int(r, 0, 6), "project.create", text,
                                    json_pack("{s:s, s:s}", "name", name, "plan", plan))) &&
@@ -218,7 +231,8 @@ void projects_create(struct call *c)
     const char *name, *plan;
     int64_t retention_s;
     json_t *body = route_body_object(c);
-    if (body && fields_known(c, body, known, NULL) && fields_string_required(c, body, "name", 1, NAME_BYTES, &name) &&
+    if (body && fields_known(c, body, known, NULL) &&
+        fields_string_required(c, body, "name", 1, NAME_BYTES, &name) &&
         read_plan(c, body, "free", &plan, &retention_s))
         insert(c, name, plan, retention_s);
     json_decref(body);
@@ -276,7 +290,8 @@ static json_t *member_json(const PGresult *r, int i, json_t *scopes)
     char id[IDS_TEXT_MAX];
     (void)db_uuid(r, i, 0, &uuid);
     ids_format(ID_USER, &uuid, id);
-    return json_pack("{s:{s:s, s:s}, s:o}", "user", "id", id, "login", db_text(r, i, 1), "scopes", scopes);
+    return json_pack("{s:{s:s, s:s}, s:o}", "user", "id", id, "login", db_text(r, i, 1), "scopes",
+                     scopes);
 }
 
 void projects_members_list(struct call *c)
@@ -312,11 +327,14 @@ static bool read_member(struct call *c, const json_t *body, struct member *m)
     const json_t *scopes;
     char pointer[32];
     size_t bad;
-    if (!fields_known(c, body, known, NULL) || !fields_string(c, body, "login", 1, 200, &m->login) ||
-        !fields_string(c, body, "userId", 1, 64, &id) || !fields_strings(c, body, "scopes", 16, 32, &scopes))
+    if (!fields_known(c, body, known, NULL) ||
+        !fields_string(c, body, "login", 1, 200, &m->login) ||
+        !fields_string(c, body, "userId", 1, 64, &id) ||
+        !fields_strings(c, body, "scopes", 16, 32, &scopes))
         return false;
     if (!id == !m->login || !scopes) {
-        response_problem(c->rs, 400, "missing-field", "Needed are scopes and one of userId and login.", NULL, 0);
+        response_problem(c->rs, 400, "missing-field",
+                         "Needed are scopes and one of userId and login.", NULL, 0);
         return false;
     }
     if (id && ids_parse(ID_USER, id, strlen(id), &m->id) < 0) {
@@ -339,12 +357,14 @@ static void add_member(struct call *c, int project_id, const struct member *m)
     db_args_uuid(&a, m->login ? NULL : &m->id);
     db_args_text(&a, m->login);
     db_args_text(&a, m->scopes);
-    if (!route_begin(c) || !route_db_ok(c, db_run(c->desk->db, &fcgi_sql[FCGI_SQL_MEMBER_ADD], &a, &r)))
+    if (!route_begin(c) ||
+        !route_db_ok(c, db_run(c->desk->db, &fcgi_sql[FCGI_SQL_MEMBER_ADD], &a, &r)))
         return;
     if (PQntuples(r) == 0)
         response_problem(c->rs, 422, "unknown-user", "There is no such user.", NULL, 0);
-    else if (route_db_ok(c, audit_write(c, project_id, "member.add", db_text(r, 0, 1),
-                                        json_pack("{s:o}", "scopes", principal_scope_names(m->bits)))) &&
+    else if (route_db_ok(
+                 c, audit_write(c, project_id, "member.add", db_text(r, 0, 1),
+                                json_pack("{s:o}", "scopes", principal_scope_names(m->bits)))) &&
              route_commit(c))
         response_json(c->rs, 201, member_json(r, 0, principal_scope_names(m->bits)));
     principal_forget();
@@ -374,11 +394,13 @@ void projects_members_remove(struct call *c)
     db_args_init(&a);
     db_args_int(&a, project_id);
     db_args_uuid(&a, &user);
-    if (!route_begin(c) || !route_db_ok(c, db_run(c->desk->db, &fcgi_sql[FCGI_SQL_MEMBER_REMOVE], &a, &r)))
+    if (!route_begin(c) ||
+        !route_db_ok(c, db_run(c->desk->db, &fcgi_sql[FCGI_SQL_MEMBER_REMOVE], &a, &r)))
         return;
     if (PQntuples(r) == 0)
         route_not_found(c);
-    else if (route_db_ok(c, audit_write(c, project_id, "member.remove", id, NULL)) && route_commit(c))
+    else if (route_db_ok(c, audit_write(c, project_id, "member.remove", id, NULL)) &&
+             route_commit(c))
         response_empty(c->rs, 204);
     principal_forget();
     PQclear(r);
@@ -387,15 +409,19 @@ void projects_members_remove(struct call *c)
 static const char *const list_query[] = {LIST_QUERY, NULL};
 
 const struct route projects_routes[] = {
-    {METHOD_POST, "/v1/projects", projects_create, SCOPE_OPERATOR, LIMIT_BODY_BYTES, ROUTE_BODY_JSON | ROUTE_IDEMPOTENT, NULL},
+    {METHOD_POST, "/v1/projects", projects_create, SCOPE_OPERATOR, LIMIT_BODY_BYTES,
+     ROUTE_BODY_JSON | ROUTE_IDEMPOTENT, NULL},
     {METHOD_GET, "/v1/projects", projects_list, SCOPE_OPERATOR, 0, 0, list_query},
     {METHOD_GET, "/v1/projects/{}", projects_get, SCOPE_OPERATOR, 0, 0, NULL},
     {METHOD_GET, "/v1/projects/{}/plan", projects_plan_get, SCOPE_OPERATOR, 0, 0, NULL},
-    {METHOD_PUT, "/v1/projects/{}/plan", projects_plan_put, SCOPE_OPERATOR, LIMIT_BODY_BYTES, ROUTE_BODY_JSON, NULL},
-    {METHOD_PATCH, "/v1/projects/{}/plan", projects_plan_put, SCOPE_OPERATOR, LIMIT_BODY_BYTES, ROUTE_BODY_JSON, NULL},
+    {METHOD_PUT, "/v1/projects/{}/plan", projects_plan_put, SCOPE_OPERATOR, LIMIT_BODY_BYTES,
+     ROUTE_BODY_JSON, NULL},
+    {METHOD_PATCH, "/v1/projects/{}/plan", projects_plan_put, SCOPE_OPERATOR, LIMIT_BODY_BYTES,
+     ROUTE_BODY_JSON, NULL},
     {METHOD_GET, "/v1/projects/{}/members", projects_members_list, SCOPE_OPERATOR, 0, 0, NULL},
     {METHOD_POST, "/v1/projects/{}/members", projects_members_add, SCOPE_OPERATOR, LIMIT_BODY_BYTES,
      ROUTE_BODY_JSON | ROUTE_IDEMPOTENT, NULL},
-    {METHOD_DELETE, "/v1/projects/{}/members/{}", projects_members_remove, SCOPE_OPERATOR, 0, 0, NULL},
+    {METHOD_DELETE, "/v1/projects/{}/members/{}", projects_members_remove, SCOPE_OPERATOR, 0, 0,
+     NULL},
     {0},
 };

@@ -74,7 +74,11 @@ static bool utf8_ok(const unsigned char *s)
 {
     while (*s) {
         unsigned char c = *s++, lo = 0x80, hi = 0xbf;
-        int more = c < 0x80 ? 0 : c >= 0xc2 && c <= 0xdf ? 1 : c >= 0xe0 && c <= 0xef ? 2 : c >= 0xf0 && c <= 0xf4 ? 3 : -1;
+        int more = c < 0x80                 ? 0
+                   : c >= 0xc2 && c <= 0xdf ? 1
+                   : c >= 0xe0 && c <= 0xef ? 2
+                   : c >= 0xf0 && c <= 0xf4 ? 3
+                                            : -1;
         if (more < 0)
             return false;
         if (c == 0xe0)
@@ -122,9 +126,12 @@ static bool split_path(struct request *rq, char *path)
             *next++ = '\0';
         if (*segment == '\0' && (!next || segment == path))
             continue; /* before the first slash, after the last */
-        if (rq->nsegments == REQUEST_SEGMENTS_MAX || !decode(segment, false))
+        if (!decode(segment, false))
             return false;
-        rq->segments[rq->nsegments++] = segment;
+        if (rq->nsegments < REQUEST_SEGMENTS_MAX)
+            rq->segments[rq->nsegments++] = segment;
+        else
+            rq->too_long = true; /* longer than any route: 404, not 400 */
     }
     return true;
 }

@@ -17,7 +17,15 @@
 
 #include "common/limits.h"
 
-enum method { METHOD_GET, METHOD_HEAD, METHOD_POST, METHOD_PUT, METHOD_PATCH, METHOD_DELETE, METHOD_OTHER };
+enum method {
+    METHOD_GET,
+    METHOD_HEAD,
+    METHOD_POST,
+    METHOD_PUT,
+    METHOD_PATCH,
+    METHOD_DELETE,
+    METHOD_OTHER
+};
 
 #define REQUEST_SEGMENTS_MAX 8 /* a trailing slash makes no segment */
 #define REQUEST_QUERY_MAX 64
@@ -32,6 +40,7 @@ struct request {
     const char *path; /* raw path without query, for idempotency and logs */
     const char *segments[REQUEST_SEGMENTS_MAX];
     int nsegments;
+    bool too_long; /* the path has more segments than are kept, and so no route */
     struct request_pair query[REQUEST_QUERY_MAX];
     int nquery;
     char id[LIMIT_REQUEST_ID_BYTES + 1];
@@ -40,15 +49,15 @@ struct request {
     const char *content_type; /* "" if absent */
     FCGX_Request *fcgi;
     int refused_status; /* the web server's own verdict (REDIRECT_STATUS >= 400): answer it, run no route; else 0 */
-    bool bodiless;      /* the web server could not hand the body over (411): it is empty */
-    char *memory; /* what the pointers above point into */
+    bool bodiless; /* the web server could not hand the body over (411): it is empty */
+    char *memory;  /* what the pointers above point into */
     char *body_memory;
 };
 
 /* How reading went; anything but OK has a problem to answer with (problem_of_read). */
 enum request_read {
     REQUEST_OK,
-    REQUEST_BAD_URI,   /* 400: bad escape, NUL, not UTF-8, too many segments or parameters */
+    REQUEST_BAD_URI,   /* 400: bad escape, NUL, not UTF-8, too many parameters */
     REQUEST_TOO_LARGE, /* 413 */
     REQUEST_CUT_SHORT, /* 400: fewer bytes than announced, or no end of STDIN */
     REQUEST_NO_MEMORY  /* 500 */

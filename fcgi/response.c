@@ -109,7 +109,8 @@ void response_empty(struct response *rs, int status)
     start(rs, status, NULL);
 }
 
-void response_bytes(struct response *rs, int status, const char *content_type, const void *p, size_t n)
+void response_bytes(struct response *rs, int status, const char *content_type, const void *p,
+                    size_t n)
 {
     start(rs, status, content_type);
     buf_add(&rs->body, p, n);
@@ -130,7 +131,8 @@ static json_t *errors_of(const struct response_error *errors, size_t n)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < n; i++)
-        json_array_append_new(list, json_pack("{s:s, s:s}", "pointer", errors[i].pointer, "detail", errors[i].detail));
+        json_array_append_new(list, json_pack("{s:s, s:s}", "pointer", errors[i].pointer, "detail",
+                                              errors[i].detail));
     return list;
 }
 
@@ -145,16 +147,16 @@ void response_problem(struct response *rs, int status, const char *code, const c
     snprintf(type, sizeof type, "/problems/%s", code);
     start(rs, status, "application/problem+json");
     rs->problem = true;
-    rs->json = json_pack("{s:s, s:s, s:i, s:s, s:s, s:s}", "type", type, "title", title, "status", status, "detail",
-                         detail, "code", code, "error", title);
+    rs->json = json_pack("{s:s, s:s, s:i, s:s, s:s, s:s}", "type", type, "title", title, "status",
+                         status, "detail", detail, "code", code, "error", title);
     if (!rs->json)
         log_error("problem '%s' could not be built", code); /* its detail was not UTF-8 */
     else if (nerrors)
         json_object_set_new(rs->json, "errors", errors_of(errors, nerrors));
 }
 
-void response_field_problem(struct response *rs, int status, const char *code, const char *pointer, const char *fmt,
-                            ...)
+void response_field_problem(struct response *rs, int status, const char *code, const char *pointer,
+                            const char *fmt, ...)
 {
     char detail[512];
     va_list ap;
@@ -214,11 +216,13 @@ static void render(struct response *rs, const struct request *rq, bool legacy)
     if (text)
         buf_add_str(&rs->body, text);
     free(text);
-    if (rs->status == 0 || ((rs->json || rs->problem) && !text) || rs->body.failed || rs->headers.failed) {
+    if (rs->status == 0 || ((rs->json || rs->problem) && !text) || rs->body.failed ||
+        rs->headers.failed) {
         log_error("the answer to '%s' could not be built", rq->path);
         start(rs, 500, "application/problem+json");
-        buf_add_str(&rs->body, "{\"type\":\"/problems/internal\",\"title\":\"Internal\",\"status\":500,"
-                               "\"code\":\"internal\",\"error\":\"Internal\"}");
+        buf_add_str(&rs->body,
+                    "{\"type\":\"/problems/internal\",\"title\":\"Internal\",\"status\":500,"
+                    "\"code\":\"internal\",\"error\":\"Internal\"}");
     }
 }
 
@@ -234,7 +238,8 @@ static void tag_body(struct response *rs, const struct request *rq)
     unsigned char digest[EVP_MAX_MD_SIZE];
     char tag[40] = "W/\"";
     size_t n = 3;
-    if (rs->status != 200 || EVP_Digest(rs->body.data, rs->body.len, digest, NULL, EVP_sha256(), NULL) != 1)
+    if (rs->status != 200 ||
+        EVP_Digest(rs->body.data, rs->body.len, digest, NULL, EVP_sha256(), NULL) != 1)
         return;
     for (size_t i = 0; i < 12; i++, n += 2)
         snprintf(tag + n, sizeof tag - n, "%02x", digest[i]);
@@ -252,9 +257,10 @@ static void add_head(struct buf *out, const struct response *rs, const struct re
     if (rs->status != 204 && rs->status != 304)
         buf_printf(out, "Content-Length: %zu\r\n", rs->body.len);
     buf_printf(out, "X-Request-Id: %s\r\n", rq->id);
-    buf_add_str(out, "Cache-Control: no-store\r\n"
-                     "X-Content-Type-Options: nosniff\r\n"
-                     "Content-Security-Policy: default-src 'none'; sandbox; frame-ancestors 'none'\r\n");
+    buf_add_str(out,
+                "Cache-Control: no-store\r\n"
+                "X-Content-Type-Options: nosniff\r\n"
+                "Content-Security-Policy: default-src 'none'; sandbox; frame-ancestors 'none'\r\n");
     if (rs->headers.len)
         buf_add(out, rs->headers.data, rs->headers.len);
     buf_add_str(out, "\r\n");

@@ -21,17 +21,20 @@ struct response {
     struct buf headers; /* "Name: value\r\n" lines beyond the standing ones */
     struct buf body;
     const char *content_type;
-    json_t *json;  /* the body until it is rendered */
-    bool problem;  /* json is a problem: requestId is added, ROUTE_LEGACY makes it {"error": detail} */
+    json_t *json; /* the body until it is rendered */
+    bool
+        problem; /* json is a problem: requestId is added, ROUTE_LEGACY makes it {"error": detail} */
     bool weak_tag; /* ETag from the body's bytes, 304 if the client has it */
-    const char *secrets[RESPONSE_SECRETS_MAX]; /* top-level members that are null in a stored answer */
+    const char
+        *secrets[RESPONSE_SECRETS_MAX]; /* top-level members that are null in a stored answer */
     int nsecrets;
     char location[256]; /* as set, for a stored answer */
 };
 
 /* An error as API.md's problem+json. `errors` are added one by one with response_problem_field. */
 struct response_error {
-    const char *pointer; /* JSON Pointer (RFC 6901) of the field, "" for the whole body, "?name" for a query parameter */
+    const char *
+        pointer; /* JSON Pointer (RFC 6901) of the field, "" for the whole body, "?name" for a query parameter */
     const char *detail;
 };
 
@@ -42,7 +45,8 @@ void response_header(struct response *rs, const char *name, const char *value);
 /* Takes the reference. A NULL body is 500. */
 void response_json(struct response *rs, int status, json_t *body);
 void response_empty(struct response *rs, int status);
-void response_bytes(struct response *rs, int status, const char *content_type, const void *p, size_t n);
+void response_bytes(struct response *rs, int status, const char *content_type, const void *p,
+                    size_t n);
 
 /*
  * A problem: `code` is the stable word (kebab-case), `type` is /problems/<code>, `title` the status's phrase or the
@@ -51,8 +55,8 @@ void response_bytes(struct response *rs, int status, const char *content_type, c
 void response_problem(struct response *rs, int status, const char *code, const char *detail,
                       const struct response_error *errors, size_t nerrors);
 /* The frequent one: one field is wrong. detail also names it. printf-like. */
-void response_field_problem(struct response *rs, int status, const char *code, const char *pointer, const char *fmt,
-                            ...) __attribute__((format(printf, 5, 6)));
+void response_field_problem(struct response *rs, int status, const char *code, const char *pointer,
+                            const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
 /* This top-level member is shown once: null in the answer kept for an Idempotency-Key. The name is not copied. */
 void response_secret_member(struct response *rs, const char *member);
@@ -61,7 +65,8 @@ void response_version(struct response *rs, int64_t version);
 /* Location, made absolute with public_url when the path begins with '/'. */
 void response_location(struct response *rs, const char *public_url, const char *path);
 /* 429 with Retry-After. */
-void response_too_many(struct response *rs, const char *code, const char *detail, int retry_after_s);
+void response_too_many(struct response *rs, const char *code, const char *detail,
+                       int retry_after_s);
 
 /* Writes the answer to the web server; HEAD and 304 without their body. For route.c. */
 void response_write(struct response *rs, struct request *rq, bool legacy);

@@ -19,7 +19,9 @@
 #define SLOW_US 1000000
 
 static const struct route *const tables[] = {
-    session_routes, keys_routes, projects_routes, users_routes, whoami_routes, audit_routes, health_routes,
+    events_routes,   webhooks_routes, entries_routes, deliveries_routes, legacy_routes,
+    overview_routes, session_routes,  keys_routes,    projects_routes,   users_routes,
+    whoami_routes,   audit_routes,    health_routes,
 };
 #define NTABLES (sizeof tables / sizeof *tables)
 
@@ -44,7 +46,7 @@ static int match(const char *pattern, const struct request *rq, const char *args
             return -1;
         p += n;
     }
-    return i == rq->nsegments ? rank : -1;
+    return i == rq->nsegments && !rq->too_long ? rank : -1;
 }
 
 static bool serves(const struct route *route, enum method method)
@@ -94,7 +96,8 @@ static void answer_no_route(struct call *c, const struct found *f)
         if (f->methods & 1u << i || (i == METHOD_HEAD && f->methods & 1u << METHOD_GET))
             n += (size_t)snprintf(allow + n, sizeof allow - n, "%s%s", n ? ", " : "", names[i]);
     response_header(c->rs, "Allow", allow);
-    response_problem(c->rs, 405, "method-not-allowed", "This path does not take the method.", NULL, 0);
+    response_problem(c->rs, 405, "method-not-allowed", "This path does not take the method.", NULL,
+                     0);
 }
 
 /* --- the request's form --------------------------------------------------------------------------------------------- */
@@ -105,9 +108,12 @@ static bool read_ok(struct call *c, enum request_read r)
         int status;
         const char *code, *detail;
     } problems[] = {
-        [REQUEST_BAD_URI] = {400, "bad-uri", "The path or the query is not well-formed, or has too many parts."},
+        [REQUEST_BAD_URI] =
+            {400, "bad-uri",
+             "The path or the query is not well-formed, or the query has too many parts."},
         [REQUEST_TOO_LARGE] = {413, "body-too-large", "The body is larger than this route takes."},
-        [REQUEST_CUT_SHORT] = {400, "body-cut-short", "The body ended before all of it arrived. Nothing was stored."},
+        [REQUEST_CUT_SHORT] = {400, "body-cut-short",
+                               "The body ended before all of it arrived. Nothing was stored."},
         [REQUEST_NO_MEMORY] = {500, "internal", "Out of memory."},
     };
     if (r == REQUEST_OK)
@@ -124,16 +130,18 @@ static bool media_type_is(const char *header, const char *wanted)
 
 static bool type_ok(struct call *c, const struct route *route)
 {
-    if (!(route->flags & (ROUTE_BODY_JSON | ROUTE_NDJSON)) || (c->rq->body_len == 0 && route->flags & ROUTE_BODY_OPTIONAL))
+    if (!(route->flags & (ROUTE_BODY_JSON | ROUTE_NDJSON)) ||
+        (c->rq->body_len == 0 && route->flags & ROUTE_BODY_OPTIONAL))
         return true;
     if (media_type_is(c->rq->content_type, "application/json") ||
         (route->flags & ROUTE_NDJSON && media_type_is(c->rq->content_type, "application/x-ndjson")))
         return true;
-    response_problem(c->rs, 415, "unsupported-media-type",
-                     route->flags & ROUTE_NDJSON
-                         ? "Add the header Content-Type: application/json (or application/x-ndjson)."
-                         : "Add the header Content-Type: application/json.",
-                     NULL, 0);
+    response_problem(
+        c->rs, 415, "unsupported-media-type",
+        route->flags & ROUTE_NDJSON
+            ? "Add the header Content-Type: application/json (or application/x-ndjson)."
+            : "Add the header Content-Type: application/json.",
+        NULL, 0);
     return false;
 }
 
@@ -149,10 +157,12 @@ static bool query_ok(struct call *c, const struct route *route)
         char pointer[80];
         snprintf(pointer, sizeof pointer, "?%.64s", name);
         struct response_error error = {pointer, "this route has no such query parameter"};
-        response_problem(c->rs, 400, "unknown-parameter", "A query parameter is not known here.", &error, 1);
+        response_problem(c->rs, 400, "unknown-parameter", "A query parameter is not known here.",
+                         &error, 1);
         if (!c->rs->json) { /* cut in the middle of a character */
             error.pointer = "?";
-            response_problem(c->rs, 400, "unknown-parameter", "A query parameter is not known here.", &error, 1);
+            response_problem(c->rs, 400, "unknown-parameter",
+                             "A query parameter is not known here.", &error, 1);
         }
         return false;
     }
@@ -185,7 +195,8 @@ bool route_db_ok(struct call *c, enum db_status s)
     if (s == DB_OK)
         return true;
     if (s == DB_ABORTED || s == DB_CONFLICT)
-        log_error("unexpected end of a statement: %s request=%s", db_message(c->desk->db), c->rq->id);
+        log_error("unexpected end of a statement: %s request=%s", db_message(c->desk->db),
+                  c->rq->id);
     if (problems[s].retry_after)
         response_header(c->rs, "Retry-After", problems[s].retry_after);
     response_problem(c->rs, problems[s].status, problems[s].code, problems[s].detail, NULL, 0);
@@ -264,8 +275,8 @@ static const char *if_match_header(struct call *c)
 
 static void answer_mismatch(struct call *c)
 {
-    response_problem(c->rs, 412, "version-mismatch", "The resource has changed since that version. Read it again.", NULL,
-                     0);
+    response_problem(c->rs, 412, "version-mismatch",
+                     "The resource has changed since that version. Read it again.", NULL, 0);
 }
 
 bool route_if_match(struct call *c, int64_t version)
@@ -301,7 +312,8 @@ int64_t route_if_match_version(struct call *c)
 
 static void answer_bad_json(struct call *c, const char *code, const char *why, size_t offset)
 {
-    response_field_problem(c->rs, 400, code, "", "The body is not acceptable JSON: %s at byte %zu.", why, offset);
+    response_field_problem(c->rs, 400, code, "", "The body is not acceptable JSON: %s at byte %zu.",
+                           why, offset);
 }
 
 /* The strict scanner first: it is not recursive, so a bomb of brackets meets no parser that is. */
@@ -320,7 +332,8 @@ static bool scan_ok(struct call *c)
     if (r == JSON_SCAN_OK)
         return true;
     bool known = r == JSON_SCAN_UTF8 || r == JSON_SCAN_DEPTH;
-    answer_bad_json(c, problems[known ? r : JSON_SCAN_SYNTAX].code, problems[known ? r : JSON_SCAN_SYNTAX].why, offset);
+    answer_bad_json(c, problems[known ? r : JSON_SCAN_SYNTAX].code,
+                    problems[known ? r : JSON_SCAN_SYNTAX].why, offset);
     return false;
 }
 
@@ -367,7 +380,8 @@ static void answer_refusal(struct call *c)
 {
     char code[32];
     snprintf(code, sizeof code, "http-%d", c->rq->refused_status);
-    response_problem(c->rs, c->rq->refused_status, code, "The web server refused the request.", NULL, 0);
+    response_problem(c->rs, c->rq->refused_status, code, "The web server refused the request.",
+                     NULL, 0);
 }
 
 /* Fills the response; the route that was found, or NULL. */
@@ -406,8 +420,8 @@ static void note(const struct call *c, const struct route *route, int64_t us)
     bool slow = us > SLOW_US && !(route && route->flags & ROUTE_SLOW);
     page_count_request(c->rs->status, us);
     if (c->rs->status >= 500 || slow)
-        log_warn("request=%s path='%s' status=%d ms=%lld actor=%s", c->rq->id, c->rq->path, c->rs->status,
-                 (long long)(us / 1000), c->who.actor[0] ? c->who.actor : "-");
+        log_warn("request=%s path='%s' status=%d ms=%lld actor=%s", c->rq->id, c->rq->path,
+                 c->rs->status, (long long)(us / 1000), c->who.actor[0] ? c->who.actor : "-");
 }
 
 void route_dispatch(struct desk *desk, FCGX_Request *fcgi)

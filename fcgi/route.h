@@ -37,24 +37,28 @@ struct call {
 typedef void route_handler(struct call *c);
 
 enum route_flags {
-    ROUTE_BODY_JSON = 1 << 0,    /* wants application/json (415 otherwise); an empty body is allowed when OPTIONAL */
+    ROUTE_BODY_JSON =
+        1 << 0, /* wants application/json (415 otherwise); an empty body is allowed when OPTIONAL */
     ROUTE_BODY_OPTIONAL = 1 << 1,
-    ROUTE_IDEMPOTENT = 1 << 2,   /* takes Idempotency-Key, the answer is stored */
-    ROUTE_LEGACY = 1 << 3,       /* seed 000: errors are application/json with `error` */
-    ROUTE_NDJSON = 1 << 4,       /* application/x-ndjson is taken too */
-    ROUTE_EVERY_PROJECT = 1 << 5, /* a user may send Dlo-Project: *; who.every_project is then set, project_id 0, and the
+    ROUTE_IDEMPOTENT = 1 << 2, /* takes Idempotency-Key, the answer is stored */
+    ROUTE_LEGACY = 1 << 3,     /* seed 000: errors are application/json with `error` */
+    ROUTE_NDJSON = 1 << 4,     /* application/x-ndjson is taken too */
+    ROUTE_EVERY_PROJECT =
+        1
+        << 5, /* a user may send Dlo-Project: *; who.every_project is then set, project_id 0, and the
                                      handler itself takes only memberships with the scope */
-    ROUTE_SLOW = 1 << 6          /* hashes passwords: not logged as slow */
+    ROUTE_SLOW = 1 << 6 /* hashes passwords: not logged as slow */
 };
 
 struct route {
     enum method method;
-    const char *pattern;      /* "/v1/webhooks/{}/pause" */
+    const char *pattern; /* "/v1/webhooks/{}/pause" */
     route_handler *handler;
     enum scope scope;
-    size_t body_limit;        /* 0: no body is read */
+    size_t body_limit; /* 0: no body is read */
     unsigned flags;
-    const char *const *query; /* NULL-terminated names of the allowed query parameters; NULL: none */
+    const char *const
+        *query; /* NULL-terminated names of the allowed query parameters; NULL: none */
 };
 
 /* Runs one request to its answer. */

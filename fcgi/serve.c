@@ -46,14 +46,34 @@ void serve_signals(void)
         sigdelset(&unblocked, stops[i]);
 }
 
+/*
+ * Asked before each wait, because a wait that has an event at hand returns without letting signals in: under load a
+ * process would never stop. Not asked after it: the event may be a connection that nobody else was woken for.
+ */
+static bool asked_to_stop(void)
+{
+    sigset_t pending;
+    if (sigpending(&pending) == 0 &&
+        (sigismember(&pending, SIGTERM) || sigismember(&pending, SIGUSR1)))
+        stopping = 1;
+    return stopping;
+}
+
 bool serve_wait(int fd, int timeout_ms)
 {
     struct pollfd p = {.fd = fd, .events = POLLIN};
     struct timespec ts = {timeout_ms / 1000, timeout_ms % 1000 * 1000000L};
-    if (!stopping)
+    if (!asked_to_stop())
         (void)ppoll(&p, 1, timeout_ms < 0 ? NULL : &ts, &unblocked);
     return !stopping;
 }
+
+/*
+ * Plans are pinned: with 90 drawers a plan made for each call costs ten times the statement (measured: 474 events/s in,
+ * against thousands), and tables are empty when they are first planned.
+ */
+static const char plans[] =
+    "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_memoize = off";
 
 static int desk_open(struct desk *desk, const struct serve *s)
 {
@@ -65,7 +85,8 @@ static int desk_open(struct desk *desk, const struct serve *s)
         log_error("cannot start: %s", why);
         return -1;
     }
-    desk->db = db_new(config->dsn_api[0] ? config->dsn_api : config->dsn_owner, "dlo-responder", NULL);
+    desk->db =
+        db_new(config->dsn_api[0] ? config->dsn_api : config->dsn_owner, "dlo-responder", plans);
     return desk->db ? 0 : -1;
 }
 
@@ -75,13 +96,17 @@ static void desk_close(struct desk *desk)
     seal_keyring_free(desk->keyring);
 }
 
-/* A connection that the server closed while we were idle says so only when read; the next statement then reconnects. */
+/*
+ * A connection that the server closed while we were idle says so only when read: first why, then the end, hence more
+ * than one look. The next statement then reconnects instead of failing.
+ */
 static void notice_lost_connection(struct db *db)
 {
     PGconn *conn = db_conn(db);
     struct pollfd p = {.fd = conn ? PQsocket(conn) : -1, .events = POLLIN};
-    if (p.fd >= 0 && poll(&p, 1, 0) > 0)
-        (void)PQconsumeInput(conn);
+    for (int i = 0; i < 8 && p.fd >= 0 && poll(&p, 1, 0) > 0; i++)
+        if (PQconsumeInput(conn) == 0)
+            return;
 }
 
 static bool peer_ok(const struct serve *s, int fd)
@@ -113,7 +138,7 @@ static void one_request(const struct serve *s, struct desk *desk, FCGX_Request *
 static bool wait_for_connection(int epoll_fd)
 {
     struct epoll_event event;
-    if (!stopping)
+    if (!asked_to_stop())
         (void)epoll_pwait(epoll_fd, &event, 1, waker_due_ms(), &unblocked);
     return !stopping;
 }
@@ -152,7 +177,9 @@ int serve_run(const struct serve *s)
         return 2;
     }
     int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    int rc = epoll_fd >= 0 && epoll_ctl(epoll_fd, EPOLL_CTL_ADD, s->listen_fd, &event) == 0 ? loop(s, &desk, epoll_fd) : 1;
+    int rc = epoll_fd >= 0 && epoll_ctl(epoll_fd, EPOLL_CTL_ADD, s->listen_fd, &event) == 0
+                 ? loop(s, &desk, epoll_fd)
+                 : 1;
     if (rc)
         log_error("cannot wait on the listening socket: %s", strerror(errno));
     if (epoll_fd >= 0)

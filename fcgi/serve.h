@@ -16,8 +16,9 @@
 struct serve {
     const struct config *config;
     int listen_fd;
-    int wake_fd;      /* -1: no supervisor */
-    const uid_t *peers; /* users that may connect; NULL: the web server made the socket, nobody else has it */
+    int wake_fd; /* -1: no supervisor */
+    const uid_t *
+        peers; /* users that may connect; NULL: the web server made the socket, nobody else has it */
     int npeers;
     long max_requests; /* 0: no recycling */
 };

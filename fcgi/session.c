@@ -47,8 +47,8 @@ static void set_cookie(struct call *c, const char *token, int max_age_s)
 {
     char cookie[160];
     bool https = strncmp(c->desk->config->public_url, "https:", 6) == 0;
-    snprintf(cookie, sizeof cookie, COOKIE "=%s; Path=/; Max-Age=%d; HttpOnly; SameSite=Strict%s", token, max_age_s,
-             https ? "; Secure" : "");
+    snprintf(cookie, sizeof cookie, COOKIE "=%s; Path=/; Max-Age=%d; HttpOnly; SameSite=Strict%s",
+             token, max_age_s, https ? "; Secure" : "");
     response_header(c->rs, "Set-Cookie", cookie);
 }
 
@@ -67,23 +67,25 @@ static json_t *projects_of(struct call *c, const struct uuid *user)
     for (int i = 0; i < PQntuples(r); i++) {
         (void)db_uuid(r, i, 0, &uuid);
         ids_format(ID_PROJECT, &uuid, id);
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:o}", "id", id, "name", db_text(r, i, 1), "plan",
-                                              db_text(r, i, 2), "scopes", projects_scopes_json(db_text(r, i, 3))));
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:o}", "id", id, "name",
+                                              db_text(r, i, 1), "plan", db_text(r, i, 2), "scopes",
+                                              projects_scopes_json(db_text(r, i, 3))));
     }
     PQclear(r);
     return list;
 }
 
-static void answer(struct call *c, int status, const struct uuid *user, const char *login, const char *csrf,
-                   const char *expires_at)
+static void answer(struct call *c, int status, const struct uuid *user, const char *login,
+                   const char *csrf, const char *expires_at)
 {
     char id[IDS_TEXT_MAX];
     json_t *projects = projects_of(c, user);
     if (!projects)
         return;
     ids_format(ID_USER, user, id);
-    response_json(c->rs, status, json_pack("{s:{s:s, s:s}, s:o, s:s, s:s}", "user", "id", id, "login", login, "projects",
-                                           projects, "csrfToken", csrf, "expiresAt", expires_at));
+    response_json(c->rs, status,
+                  json_pack("{s:{s:s, s:s}, s:o, s:s, s:s}", "user", "id", id, "login", login,
+                            "projects", projects, "csrfToken", csrf, "expiresAt", expires_at));
 }
 
 /* --- signing in ----------------------------------------------------------------------------------------------------- */
@@ -107,7 +109,8 @@ static void rehash(struct call *c, const struct sign_in *in, const char *old)
 static bool check(struct call *c, struct sign_in *in, const PGresult *r)
 {
     if (db_bool(r, 0, 0)) {
-        response_too_many(c->rs, "too-many-failures", "Too many failed sign-ins for this login.", (int)db_int(r, 0, 1) + 1);
+        response_too_many(c->rs, "too-many-failures", "Too many failed sign-ins for this login.",
+                          (int)db_int(r, 0, 1) + 1);
         return false;
     }
     bool known = db_uuid(r, 0, 2, &in->user) == 0;
@@ -117,6 +120,8 @@ static bool check(struct call *c, struct sign_in *in, const PGresult *r)
         rehash(c, in, db_text(r, 0, 3));
     if (known && (result == PASSWORD_OK || result == PASSWORD_REHASH))
         return true;
+    response_header(c->rs, "WWW-Authenticate",
+                    "Bearer"); /* RFC 9110 wants one; no browser opens a dialog for this */
     response_problem(c->rs, 401, "sign-in-failed", "The login or the password is wrong.", NULL, 0);
     return false;
 }
@@ -170,7 +175,8 @@ void session_create(struct call *c)
     json_t *body = route_body_object(c);
     if (body && fields_known(c, body, known, NULL) &&
         fields_string_required(c, body, "login", 1, LOGIN_BYTES, &in.login) &&
-        fields_string_required(c, body, "password", 1, PASSWORD_BYTES_MAX, &in.password) && verify(c, &in))
+        fields_string_required(c, body, "password", 1, PASSWORD_BYTES_MAX, &in.password) &&
+        verify(c, &in))
         open_session(c, &in);
     json_decref(body);
 }
@@ -189,7 +195,8 @@ void session_get(struct call *c)
     if (db_uuid(r, 0, 0, &user) == 0)
         answer(c, 200, &user, db_text(r, 0, 1), db_text(r, 0, 2), db_text(r, 0, 3));
     else
-        response_problem(c->rs, 401, "unauthenticated", "The session has ended. Sign in again.", NULL, 0);
+        response_problem(c->rs, 401, "unauthenticated", "The session has ended. Sign in again.",
+                         NULL, 0);
     PQclear(r);
 }
 
@@ -229,7 +236,8 @@ static bool current_ok(struct call *c, const char *password)
     in.login = db_text(r, 0, 0);
     bool ok = PQntuples(r) == 1 && verify(c, &in);
     if (!ok && c->rs->status == 401) /* signed in, but that is not the password */
-        response_field_problem(c->rs, 422, "wrong-password", "/currentPassword", "This is not the current password.");
+        response_field_problem(c->rs, 422, "wrong-password", "/currentPassword",
+                               "This is not the current password.");
     PQclear(r);
     return ok;
 }
@@ -267,7 +275,8 @@ void session_password(struct call *c)
     json_t *body = route_body_object(c);
     if (body && fields_known(c, body, known, NULL) &&
         fields_string_required(c, body, "currentPassword", 1, PASSWORD_BYTES_MAX, &current) &&
-        fields_string_required(c, body, "newPassword", PASSWORD_MIN, PASSWORD_BYTES_MAX, &fresh) && current_ok(c, current))
+        fields_string_required(c, body, "newPassword", PASSWORD_MIN, PASSWORD_BYTES_MAX, &fresh) &&
+        current_ok(c, current))
         change_password(c, fresh);
     json_decref(body);
 }
@@ -275,10 +284,11 @@ void session_password(struct call *c)
 static const char *const delete_query[] = {"all", NULL};
 
 const struct route session_routes[] = {
-    {METHOD_POST, "/v1/session", session_create, SCOPE_NONE, LIMIT_BODY_BYTES, ROUTE_BODY_JSON | ROUTE_SLOW, NULL},
+    {METHOD_POST, "/v1/session", session_create, SCOPE_NONE, LIMIT_BODY_BYTES,
+     ROUTE_BODY_JSON | ROUTE_SLOW, NULL},
     {METHOD_GET, "/v1/session", session_get, SCOPE_SIGNED_IN, 0, 0, NULL},
     {METHOD_DELETE, "/v1/session", session_delete, SCOPE_SIGNED_IN, 0, 0, delete_query},
-    {METHOD_PUT, "/v1/session/password", session_password, SCOPE_SIGNED_IN, LIMIT_BODY_BYTES, ROUTE_BODY_JSON | ROUTE_SLOW,
-     NULL},
+    {METHOD_PUT, "/v1/session/password", session_password, SCOPE_SIGNED_IN, LIMIT_BODY_BYTES,
+     ROUTE_BODY_JSON | ROUTE_SLOW, NULL},
     {0},
 };

@@ -22,7 +22,7 @@ static int complain(char *why, size_t whylen, const char *what, const char *path
 
 static int make_directory(const char *path, gid_t gid, char *why, size_t whylen)
 {
-    char copy[sizeof ((struct sockaddr_un *)0)->sun_path];
+    char copy[sizeof((struct sockaddr_un *)0)->sun_path];
     snprintf(copy, sizeof copy, "%s", path);
     const char *dir = dirname(copy);
     if (mkdir(dir, 0750) < 0)
@@ -65,7 +65,8 @@ int socket_listen(const char *path, const char *group, char *why, size_t whylen)
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
     gid_t gid = (gid_t)-1;
     if (strlen(path) >= sizeof addr.sun_path) {
-        snprintf(why, whylen, "the socket's path is longer than %zu bytes: '%s'", sizeof addr.sun_path - 1, path);
+        snprintf(why, whylen, "the socket's path is longer than %zu bytes: '%s'",
+                 sizeof addr.sun_path - 1, path);
         return -1;
     }
     memcpy(addr.sun_path, path, strlen(path) + 1);

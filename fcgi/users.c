@@ -58,15 +58,16 @@ static json_t *user_json(const PGresult *r, int i)
     char id[IDS_TEXT_MAX];
     (void)db_uuid(r, i, 0, &uuid);
     ids_format(ID_USER, &uuid, id);
-    return json_pack("{s:s, s:s, s:s, s:s?}", "id", id, "login", db_text(r, i, 1), "createdAt", db_text(r, i, 2),
-                     "disabledAt", db_null(r, i, 3) ? NULL : db_text(r, i, 3));
+    return json_pack("{s:s, s:s, s:s, s:s?}", "id", id, "login", db_text(r, i, 1), "createdAt",
+                     db_text(r, i, 2), "disabledAt", db_null(r, i, 3) ? NULL : db_text(r, i, 3));
 }
 
 static bool login_ok(struct call *c, const char *login)
 {
     for (const char *p = login; *p; p++)
         if ((unsigned char)*p <= 0x20 || *p == 0x7f) {
-            response_field_problem(c->rs, 400, "malformed-login", "/login", "login must not hold spaces or control characters.");
+            response_field_problem(c->rs, 400, "malformed-login", "/login",
+                                   "login must not hold spaces or control characters.");
             return false;
         }
     return true;
@@ -84,12 +85,18 @@ static void insert(struct call *c, const char *login, const struct secret *s)
     db_args_uuid(&a, &user);
     db_args_text(&a, login);
     db_args_text(&a, s->hash);
-    if (!route_begin(c) || !route_db_ok(c, db_run(c->desk->db, &fcgi_sql[FCGI_SQL_USER_CREATE], &a, &r)))
+    if (!route_begin(c) ||
+        !route_db_ok(c, db_run(c->desk->db, &fcgi_sql[FCGI_SQL_USER_CREATE], &a, &r)))
         return;
     if (PQntuples(r) == 0) {
-        response_field_problem(c->rs, 409, "login-taken", "/login", "A user with this login exists.");
-    } else if (route_db_ok(c, audit_write(c, 0, "user.create", id, json_pack("{s:s}", "login", login))) && route_commit(c)) {
-        response_json(c->rs, 201, json_pack("{s:s, s:s, s:s}", "id", id, "login", login, "createdAt", db_text(r, 0, 0)));
+        response_field_problem(c->rs, 409, "login-taken", "/login",
+                               "A user with this login exists.");
+    } else if (route_db_ok(
+                   c, audit_write(c, 0, "user.create", id, json_pack("{s:s}", "login", login))) &&
+               route_commit(c)) {
+        response_json(
+            c->rs, 201,
+            json_pack("{s:s, s:s, s:s}", "id", id, "login", login, "createdAt", db_text(r, 0, 0)));
         show_generated(c, s);
     }
     PQclear(r);
@@ -101,9 +108,10 @@ void users_create(struct call *c)
     const char *login;
     struct secret s = {0};
     json_t *body = route_body_object(c);
-    if (body && fields_known(c, body, known, NULL) && fields_string_required(c, body, "login", 1, LOGIN_BYTES, &login) &&
-        fields_string(c, body, "password", PASSWORD_MIN, PASSWORD_BYTES_MAX, &s.password) && login_ok(c, login) &&
-        hash_secret(c, &s))
+    if (body && fields_known(c, body, known, NULL) &&
+        fields_string_required(c, body, "login", 1, LOGIN_BYTES, &login) &&
+        fields_string(c, body, "password", PASSWORD_MIN, PASSWORD_BYTES_MAX, &s.password) &&
+        login_ok(c, login) && hash_secret(c, &s))
         insert(c, login, &s);
     json_decref(body);
 }
@@ -141,7 +149,8 @@ void users_list(struct call *c)
     list_end(&l);
 }
 
-static bool run_by_id(struct call *c, enum fcgi_sql statement, const struct uuid *user, PGresult **r)
+static bool run_by_id(struct call *c, enum fcgi_sql statement, const struct uuid *user,
+                      PGresult **r)
 {
     struct db_args a;
     db_args_init(&a);
@@ -170,10 +179,12 @@ void users_disable(struct call *c)
     struct uuid user;
     PGresult *r;
     char id[IDS_TEXT_MAX];
-    if (!route_id(c, 0, ID_USER, &user) || !route_begin(c) || !run_by_id(c, FCGI_SQL_USER_DISABLE, &user, &r))
+    if (!route_id(c, 0, ID_USER, &user) || !route_begin(c) ||
+        !run_by_id(c, FCGI_SQL_USER_DISABLE, &user, &r))
         return;
     ids_format(ID_USER, &user, id);
-    if (route_db_ok(c, audit_write(c, 0, "user.disable", id, json_pack("{s:s}", "login", db_text(r, 0, 0)))) &&
+    if (route_db_ok(c, audit_write(c, 0, "user.disable", id,
+                                   json_pack("{s:s}", "login", db_text(r, 0, 0)))) &&
         route_commit(c))
         response_empty(c->rs, 204);
     principal_forget();
@@ -209,7 +220,8 @@ void users_password(struct call *c)
     struct uuid user;
     json_t *body = route_id(c, 0, ID_USER, &user) ? route_body_object(c) : NULL;
     if (body && fields_known(c, body, known, NULL) &&
-        fields_string(c, body, "password", PASSWORD_MIN, PASSWORD_BYTES_MAX, &s.password) && hash_secret(c, &s))
+        fields_string(c, body, "password", PASSWORD_MIN, PASSWORD_BYTES_MAX, &s.password) &&
+        hash_secret(c, &s))
         set_password(c, &user, &s);
     json_decref(body);
 }

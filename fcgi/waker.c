@@ -31,7 +31,8 @@ void waker_mark(int wake_fd)
     uint64_t one = 1;
     if (wake_fd < 0)
         marked = true;
-    else if (write(wake_fd, &one, sizeof one) < 0 && errno != EAGAIN) /* EAGAIN: it is full of marks already */
+    else if (write(wake_fd, &one, sizeof one) < 0 &&
+             errno != EAGAIN) /* EAGAIN: it is full of marks already */
         log_warn("cannot wake the waker: errno=%d", errno);
 }
 

@@ -26,7 +26,8 @@ static json_t *project_json(struct call *c)
     if (!project_row(c, &r))
         return NULL;
     ids_format(ID_PROJECT, &c->who.project, id);
-    json_t *project = json_pack("{s:s, s:s, s:s}", "id", id, "name", db_text(r, 0, 7), "plan", db_text(r, 0, 0));
+    json_t *project =
+        json_pack("{s:s, s:s, s:s}", "id", id, "name", db_text(r, 0, 7), "plan", db_text(r, 0, 0));
     PQclear(r);
     return project;
 }
@@ -36,8 +37,10 @@ void whoami_get(struct call *c)
     static const char *const kinds[] = {"nobody", "key", "user", "operator"};
     json_t *project = project_json(c);
     if (project)
-        response_json(c->rs, 200, json_pack("{s:s, s:s, s:o, s:o}", "kind", kinds[c->who.kind], "id", c->who.actor, "project",
-                                            project, "scopes", principal_scope_names(c->who.scopes)));
+        response_json(c->rs, 200,
+                      json_pack("{s:s, s:s, s:o, s:o}", "kind", kinds[c->who.kind], "id",
+                                c->who.actor, "project", project, "scopes",
+                                principal_scope_names(c->who.scopes)));
 }
 
 void whoami_plan(struct call *c)
@@ -46,13 +49,17 @@ void whoami_plan(struct call *c)
     if (!project_row(c, &r))
         return;
     int64_t retention_s = db_int(r, 0, 1);
-    json_t *capabilities = json_pack("{s:b, s:I, s:I}", "bulkRedrive", db_bool(r, 0, 4), "maxWebhooks",
-                                     (json_int_t)db_int(r, 0, 5), "maxBulkItems", (json_int_t)db_int(r, 0, 6));
+    json_t *capabilities =
+        json_pack("{s:b, s:I, s:I}", "bulkRedrive", db_bool(r, 0, 4), "maxWebhooks",
+                  (json_int_t)db_int(r, 0, 5), "maxBulkItems", (json_int_t)db_int(r, 0, 6));
     response_json(c->rs, 200,
-                  json_pack("{s:s, s:o, s:I, s:I, s:I, s:o}", "plan", db_text(r, 0, 0), "retentionDays",
-                            retention_s % DAY_S ? json_real((double)retention_s / DAY_S) : json_integer(retention_s / DAY_S),
-                            "retentionSeconds", (json_int_t)retention_s, "dedupWindowSeconds", (json_int_t)db_int(r, 0, 2),
-                            "maxPayloadBytes", (json_int_t)db_int(r, 0, 3), "capabilities", capabilities));
+                  json_pack("{s:s, s:o, s:I, s:I, s:I, s:o}", "plan", db_text(r, 0, 0),
+                            "retentionDays",
+                            retention_s % DAY_S ? json_real((double)retention_s / DAY_S)
+                                                : json_integer(retention_s / DAY_S),
+                            "retentionSeconds", (json_int_t)retention_s, "dedupWindowSeconds",
+                            (json_int_t)db_int(r, 0, 2), "maxPayloadBytes",
+                            (json_int_t)db_int(r, 0, 3), "capabilities", capabilities));
     PQclear(r);
 }
 

@@ -7,10 +7,12 @@
 #include <time.h>
 
 #include "common/limits.h"
+#include "fcgi/pinned.h"
 #include "fcgi/splice.h"
 
 #define WINDOW_MS 1500
-#define WINDOW_ROWS 4000           /* about 40 ms for deliveries */
+#define WINDOW_FIRST_ROWS 500      /* most filters find a page near the top */
+#define WINDOW_ROWS 4000           /* about 50 ms for deliveries */
 #define PAGE_ROWS (LIMIT_PAGE + 1) /* what stands in the statements */
 #define SINCE_MS 60000
 
@@ -34,7 +36,7 @@ void window_init(struct window *w, struct list *l, const struct sql_statement *s
                  bool filtered)
 {
     *w = (struct window){
-        .list = l, .statement = statement, .rows = filtered ? WINDOW_ROWS : PAGE_ROWS};
+        .list = l, .statement = statement, .rows = filtered ? WINDOW_FIRST_ROWS : PAGE_ROWS};
     w->data = json_array();
     memset(w->highest.b, 0xff, sizeof w->highest.b);
     if (l->cursor_len == sizeof w->highest)
@@ -76,11 +78,12 @@ static enum db_status run(struct call *c, const struct sql_statement *statement,
     struct buf sql;
     char limit[16];
     if (rows == PAGE_ROWS)
-        return db_run(c->desk->db, statement, args, res);
+        return pinned_run(c->desk->db, statement, args, res);
     snprintf(limit, sizeof limit, "%d", rows);
     buf_init(&sql, SPLICE_TEXT_MAX);
     splice_statement(&sql, statement->text, limit);
-    enum db_status status = sql.failed ? DB_FAILED : db_run_text(c->desk->db, sql.data, args, res);
+    enum db_status status =
+        sql.failed ? DB_FAILED : pinned_run_text(c->desk->db, sql.data, args, res);
     buf_release(&sql);
     return status;
 }
@@ -141,8 +144,8 @@ bool window_read(struct window *w, const struct db_args *args, window_view *view
             return false;
         done = take_window(w, res, view) || now_ms() >= until;
         PQclear(res);
-        if (!done)
-            done = !step_down(&w->highest);
+        w->rows = w->rows * 4 < WINDOW_ROWS ? w->rows * 4 : WINDOW_ROWS;
+        done = done || !step_down(&w->highest);
     }
     return true;
 }

@@ -15,17 +15,24 @@ CREATE FUNCTION dlo_iso(t timestamptz) RETURNS text LANGUAGE sql STABLE PARALLEL
     SELECT to_char(t AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
 $$;
 
-CREATE FUNCTION dlo_day(t timestamptz) RETURNS integer LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+-- STABLE, not IMMUTABLE: extract() of a timestamptz is only stable, and a function that claims more is not inlined but
+-- parsed anew in each execution of a statement (measured: a third of an event's cost).
+CREATE FUNCTION dlo_day(t timestamptz) RETURNS integer LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT floor(extract(epoch FROM t) / 86400)::integer
 $$;
 
+-- plpgsql for the same reason: it uses its arguments twice, so it could not be inlined; plpgsql keeps its plan.
 CREATE FUNCTION dlo_drawer(created timestamptz, retention_s integer) RETURNS integer
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT CASE WHEN retention_s <= 31 * 86400
-        THEN dlo_day(created + make_interval(secs => retention_s)) + 1
-        -- 1970-01-01 was a Thursday: day 4 was a Monday
-        ELSE 1000004 + 7 * ((dlo_day(created + make_interval(secs => retention_s)) + 1 - 4 + 6) / 7)
-    END
+LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE
+    day integer := floor((extract(epoch FROM created) + retention_s) / 86400)::integer + 1;
+BEGIN
+    IF retention_s <= 31 * 86400 THEN
+        RETURN day;
+    END IF;
+    -- 1970-01-01 was a Thursday: day 4 was a Monday
+    RETURN 1000004 + 7 * ((day - 4 + 6) / 7);
+END
 $$;
 
 -- A statement that finds, half way, that it must not have begun: everything it did is undone.
@@ -408,15 +415,30 @@ CREATE TABLE idempotency_keys (
 CREATE INDEX idempotency_keys_at ON idempotency_keys (created_at);
 
 -- One attempt as the ledger keeps it. Bodies are bytes, hence base64; absent values are left out.
-CREATE FUNCTION attempt_json(a attempts) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
-    SELECT jsonb_strip_nulls(jsonb_build_object(
+CREATE FUNCTION attempt_json(a attempts) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN jsonb_strip_nulls(jsonb_build_object(
         'n', a.n, 'kind', a.kind, 'at', a.at, 'outcome', a.outcome, 'reason', a.reason,
         'statusCode', a.status_code, 'errorCode', a.error_code, 'error', a.error,
         'requestUrl', a.request_url, 'requestHeaders', a.request_headers,
         'bodySha256', encode(a.body_sha256, 'hex'),
         'responseHeaders', a.response_headers, 'responseBody', encode(a.response_body, 'base64'),
         'truncated', a.response_truncated, 'dnsUs', a.dns_us, 'connectUs', a.connect_us, 'tlsUs', a.tls_us,
-        'ttfbUs', a.ttfb_us, 'totalUs', a.total_us, 'remoteAddress', a.remote_address))
+        'ttfbUs', a.ttfb_us, 'totalUs', a.total_us, 'remoteAddress', a.remote_address));
+END
+$$;
+
+-- One entry from one state to another; no row if it is no longer in the first. A function because an UPDATE joined to a
+-- set may be planned the other way round: every drawer scanned for each batch.
+CREATE FUNCTION dlo_entry_move(project integer, entry_drawer integer, entry uuid, from_state smallint, to_state smallint)
+RETURNS TABLE (project_id integer, webhook_id integer, channel text, reason smallint, state smallint)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY UPDATE dead_letters d SET state = to_state, updated_at = dlo_now()
+     WHERE d.project_id = project AND d.id = entry AND d.drawer = entry_drawer AND d.state = from_state
+    RETURNING d.project_id, d.webhook_id, d.channel, d.reason, d.state;
+END
 $$;
 
 -- Seed 000's table, as a view over what is open and not expired.

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Runs all tests: the unit tests, then pytest over tests/. Everything but the torture tests runs on two processes; those
-# want the machine for themselves. Last line: N passed, N failed, over all of them. Fails on any failure, on none run.
+# Runs all tests: the unit tests, the browser's, then pytest over tests/. Everything but the torture tests runs on two
+# processes; those want the machine for themselves. Last line: N passed, N failed, over all of them. Fails on any
+# failure, and when nothing was run.
 #
 # Whatever a layer leaves is in build/test/. Without a network the Python and node packages of an earlier run are used.
 set -u
@@ -78,10 +79,25 @@ PYTHON
     if [ $status != 0 ] && [ $failed = 0 ]; then count 0 1; fi
 }
 
+# Browser tests that are node programs, unless a test_*.py beside them is what runs them.
+run_node() {
+    local log=$out/node.log passes fails skips status
+    compgen -G 'tests/web/*.test.*js' >/dev/null || return
+    if compgen -G 'tests/web/test_*.py' >/dev/null; then return; fi
+    (cd tests/web && node --test --test-reporter=tap) >"$log" 2>&1
+    status=$?
+    passes=$(sed -n 's/^# pass //p' "$log") fails=$(sed -n 's/^# fail //p' "$log") skips=$(sed -n 's/^# skipped //p' "$log")
+    if [ $status != 0 ] && [ "${fails:-0}" = 0 ]; then fails=1; fi
+    echo "node: ${passes:-0} passed, ${fails:-0} failed"
+    if [ "${fails:-0}" != 0 ]; then tail -n 60 "$log"; fi
+    count "${passes:-0}" "${fails:-0}" "${skips:-0}"
+}
+
 prepare_python
 prepare_node
 export DLO_BUILD
 run_unit
+run_node
 if [ -x "$venv/bin/pytest" ]; then
     # shellcheck disable=SC2086 # DLO_PYTEST holds arguments
     run_pytest pytest tests --ignore=tests/torture -n "${DLO_TEST_JOBS:-2}" ${DLO_PYTEST:-}

@@ -44,8 +44,14 @@ WITH win AS MATERIALIZED (
     SELECT dlo_now() - make_interval(secs => q.retention_s) AS cutoff FROM projects q WHERE q.id = $1
 ), span AS (
     SELECT count(*) AS scanned, (SELECT delivery_id FROM win ORDER BY delivery_id LIMIT 1) AS last,
-           coalesce((SELECT win.delivery_id < $2 OR win.created_at < greatest(p.cutoff, $12::timestamptz - interval '10 minutes')
-                       FROM win, p ORDER BY win.delivery_id LIMIT 1), true) AS beyond
+           coalesce((SELECT w.delivery_id < $2
+                            OR coalesce(w.created_at < $12::timestamptz - interval '10 minutes', false)
+                            OR (w.created_at < p.cutoff
+                                AND NOT EXISTS (SELECT FROM ready r
+                                                 WHERE r.project_id = $1 AND r.delivery_id < w.delivery_id)
+                                AND NOT EXISTS (SELECT FROM later l
+                                                 WHERE l.project_id = $1 AND l.delivery_id < w.delivery_id))
+                       FROM win w, p ORDER BY w.delivery_id LIMIT 1), true) AS beyond
       FROM win
 )
 SELECT s.scanned, s.last, s.beyond, f.*

@@ -14,15 +14,23 @@ WITH f AS MATERIALIZED (
      WHERE l.owner = $1::uuid AND l.epoch = h.epoch AND l.expires_at > clock_timestamp()),
 gone AS (
     DELETE FROM ready d
-     USING unnest($4::int2[], $5::int4[], $6::int8[], $7::uuid[], $8::int2[], $9::int2[], $10::int2[], $11::int2[],
-                  $12::int2[], $13::int8[], $14::int8[], $15::text[], $16::text[], $17::text[], $18::text[],
-                  $19::bytea[], $20::text[], $21::bytea[], $22::bool[], $23::int4[], $24::int4[], $25::int4[],
-                  $26::int4[], $27::int4[], $28::text[])
-        r(r_shard, r_webhook, r_pos, r_delivery, n, kind, outcome, reason, status, age_us, retry_ms, error_code, error,
-          url, request_headers, body_sha256, response_headers, response_body, truncated, dns_us, connect_us, tls_us,
-          ttfb_us, total_us, remote)
-     WHERE d.shard = r.r_shard AND d.webhook_id = r.r_webhook AND d.pos = r.r_pos AND d.delivery_id = r.r_delivery
-       AND d.shard = ANY(ARRAY(SELECT shard FROM f))
+     USING (SELECT r.*, q.tid
+              FROM unnest($4::int2[], $5::int4[], $6::int8[], $7::uuid[], $8::int2[], $9::int2[], $10::int2[], $11::int2[],
+                          $12::int2[], $13::int8[], $14::int8[], $15::text[], $16::text[], $17::text[], $18::text[],
+                          $19::bytea[], $20::text[], $21::bytea[], $22::bool[], $23::int4[], $24::int4[], $25::int4[],
+                          $26::int4[], $27::int4[], $28::text[])
+                r(r_shard, r_webhook, r_pos, r_delivery, n, kind, outcome, reason, status, age_us, retry_ms, error_code, error,
+                  url, request_headers, body_sha256, response_headers, response_body, truncated, dns_us, connect_us, tls_us,
+                  ttfb_us, total_us, remote)
+             -- LIMIT forbids every other join order, ORDER BY every other index: a plan made while the queue is empty
+             -- takes any of them, and was seen to read the whole queue for each result
+             CROSS JOIN LATERAL (
+                SELECT o.ctid AS tid, o.pos, o.delivery_id FROM ready o
+                 WHERE o.shard = r.r_shard AND o.webhook_id = r.r_webhook AND o.pos >= r.r_pos
+                 ORDER BY o.pos LIMIT 1) q
+             WHERE q.pos = r.r_pos AND q.delivery_id = r.r_delivery
+               AND r.r_shard = ANY(ARRAY(SELECT shard FROM f))) r
+     WHERE d.ctid = r.tid
     RETURNING d.*, r.*),
 facts AS (
     INSERT INTO attempts (drawer, project_id, delivery_id, n, kind, webhook_id, event_id, entry_id, at,

@@ -10,16 +10,24 @@ WITH f AS MATERIALIZED (
      WHERE l.owner = $1::uuid AND l.epoch = h.epoch AND l.expires_at > clock_timestamp()),
 gone AS (
     DELETE FROM ready d
-     USING unnest($4::int2[], $5::int4[], $6::int8[], $7::uuid[], $8::int2[], $9::int2[], $10::int2[], $11::int2[],
-                  $12::int2[], $13::int8[], $14::int8[], $15::text[], $16::text[], $17::text[], $18::text[],
-                  $19::bytea[], $20::text[], $21::bytea[], $22::bool[], $23::int4[], $24::int4[], $25::int4[],
-                  $26::int4[], $27::int4[], $28::text[], $29::uuid[], $30::bool[], $31::bool[], $32::bytea[],
-                  $33::text[])
-        r(r_shard, r_webhook, r_pos, r_delivery, n, kind, outcome, reason, status, age_us, retry_ms, error_code, error,
-          url, request_headers, body_sha256, response_headers, response_body, truncated, dns_us, connect_us, tls_us,
-          ttfb_us, total_us, remote, made_entry_id, permanent, intentional, fingerprint, template)
-     WHERE d.shard = r.r_shard AND d.webhook_id = r.r_webhook AND d.pos = r.r_pos AND d.delivery_id = r.r_delivery
-       AND d.shard = ANY(ARRAY(SELECT shard FROM f))
+     USING (SELECT r.*, q.tid
+              FROM unnest($4::int2[], $5::int4[], $6::int8[], $7::uuid[], $8::int2[], $9::int2[], $10::int2[], $11::int2[],
+                          $12::int2[], $13::int8[], $14::int8[], $15::text[], $16::text[], $17::text[], $18::text[],
+                          $19::bytea[], $20::text[], $21::bytea[], $22::bool[], $23::int4[], $24::int4[], $25::int4[],
+                          $26::int4[], $27::int4[], $28::text[], $29::uuid[], $30::bool[], $31::bool[], $32::bytea[],
+                          $33::text[])
+                r(r_shard, r_webhook, r_pos, r_delivery, n, kind, outcome, reason, status, age_us, retry_ms, error_code, error,
+                  url, request_headers, body_sha256, response_headers, response_body, truncated, dns_us, connect_us, tls_us,
+                  ttfb_us, total_us, remote, made_entry_id, permanent, intentional, fingerprint, template)
+             -- LIMIT forbids every other join order, ORDER BY every other index: a plan made while the queue is empty
+             -- takes any of them, and was seen to read the whole queue for each result
+             CROSS JOIN LATERAL (
+                SELECT o.ctid AS tid, o.pos, o.delivery_id FROM ready o
+                 WHERE o.shard = r.r_shard AND o.webhook_id = r.r_webhook AND o.pos >= r.r_pos
+                 ORDER BY o.pos LIMIT 1) q
+             WHERE q.pos = r.r_pos AND q.delivery_id = r.r_delivery
+               AND r.r_shard = ANY(ARRAY(SELECT shard FROM f))) r
+     WHERE d.ctid = r.tid
     RETURNING d.*, r.*),
 facts AS (
     INSERT INTO attempts (drawer, project_id, delivery_id, n, kind, webhook_id, event_id, entry_id, made_entry_id, at,
@@ -93,19 +101,21 @@ bodies AS (
            coalesce(payload, '')
       FROM dead),
 -- re-drives that ended: the entry they were made from learns it
-ended AS (
-    DELETE FROM redrives x USING gone g
-     WHERE g.entry_id IS NOT NULL AND g.outcome <> 1 AND x.delivery_id = g.delivery_id
-    RETURNING x.entry_id, x.entry_drawer, x.project_id, g.outcome),
-origin AS (
-    UPDATE dead_letters d SET state = CASE WHEN e.outcome = 0 THEN 3 ELSE 4 END, updated_at = dlo_now()
-      FROM ended e
-     WHERE d.project_id = e.project_id AND d.id = e.entry_id AND d.drawer = e.entry_drawer AND d.state = 2
-    RETURNING d.project_id, d.webhook_id, d.channel, d.reason, d.state),
+ended AS MATERIALIZED (
+    DELETE FROM redrives x
+     USING (SELECT g.outcome, q.tid FROM gone g CROSS JOIN LATERAL (
+                SELECT o.ctid AS tid FROM redrives o WHERE o.delivery_id = g.delivery_id LIMIT 1) q
+             WHERE g.entry_id IS NOT NULL AND g.outcome <> 1) r
+     WHERE x.ctid = r.tid
+    RETURNING x.entry_id, x.entry_drawer, x.project_id, r.outcome),
+origin AS MATERIALIZED (
+    SELECT m.* FROM ended e CROSS JOIN LATERAL
+           dlo_entry_move(e.project_id, e.entry_drawer, e.entry_id, 2::int2,
+                          CASE WHEN e.outcome = 0 THEN 3 ELSE 4 END::int2) m),
 counted AS (
     INSERT INTO dlq_deltas (project_id, webhook_id, channel, reason, state, n)
     SELECT project_id, webhook_id, coalesce(channel, ''), reason, state, sum(n) FROM (
-        SELECT project_id, webhook_id, channel, reason, 1 AS state, 1 AS n FROM letters
+        SELECT project_id, webhook_id, channel, reason, 1::int2 AS state, 1 AS n FROM letters
         UNION ALL SELECT project_id, webhook_id, channel, reason, 2, -1 FROM origin
         UNION ALL SELECT project_id, webhook_id, channel, reason, state, 1 FROM origin) c
      GROUP BY 1, 2, 3, 4, 5)

@@ -1,0 +1,78 @@
+"""build/peer, the receiver that misbehaves: its ports, its control plane, and paths that no other test uses."""
+
+import base64
+import itertools
+import json
+import subprocess
+import urllib.parse
+import urllib.request
+
+from harness.process import BUILD
+from harness.wait import eventually
+
+
+class Request:
+    """What arrived at a path under /rec/."""
+
+    def __init__(self, kept):
+        self.path = kept["path"]
+        self.at_ms = kept["atMs"]
+        self.connection = kept["connection"]
+        self.method = kept["method"]
+        self.header_list = [(name.lower(), value) for name, value in kept["headers"]]
+        self.headers = dict(self.header_list)
+        self.body = base64.b64decode(kept["body"])
+
+
+class Peer:
+    def __init__(self):
+        self.process = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "TERM", "--", str(BUILD / "peer"), "--listen", "127.0.0.1:0"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.port = int(self.process.stdout.readline().rsplit(":", 1)[1])
+        self.numbers = itertools.count(1)
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(10)
+
+    def path(self, mode="/ok", record=True):
+        """A path of that mode which only one test knows; "?…" of the mode stays at the end."""
+        mode, question, query = mode.partition("?")
+        return f"{'/rec' if record else ''}{mode}/p{next(self.numbers)}{question}{query}"
+
+    def url(self, path):
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    def control(self, what, method="GET", **query):
+        url = self.url(f"/_control/{what}?{urllib.parse.urlencode(query)}")
+        with urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=20) as answer:
+            return json.load(answer)
+
+    def count(self, path):
+        """Requests to a path (without its query), recorded or not."""
+        return self.control("count", prefix=path.partition("?")[0], ids="no")["requests"]
+
+    def requests(self, path, limit=10000):
+        """Those recorded, oldest first. Paths that merely begin alike are left out."""
+        base = path.partition("?")[0]
+        kept = self.control("requests", prefix=base, limit=limit)["requests"]
+        return [Request(r) for r in kept if r["path"].partition("?")[0] == base]
+
+    def wait(self, path, n=1, timeout=15):
+        """The first n or more requests to a path."""
+        return eventually(lambda: (got := self.requests(path)) and len(got) >= n and got, timeout)
+
+    def ids(self, prefix):
+        """{webhook-id: how often it came} below a path."""
+        found, after = {}, 0
+        while True:
+            page = self.control("ids", prefix=prefix, after=after, limit=50000)
+            for name, times, _ in page["ids"]:
+                found[name] = found.get(name, 0) + times
+            after = page["next"]
+            if not after:
+                return found

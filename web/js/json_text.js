@@ -1,0 +1,53 @@
+/**
+ * JSON as text, laid out for reading without being understood: numbers of twenty digits, 1.10 and repeated keys stay as
+ * they are, because nothing is parsed and written again.
+ */
+import { h } from "./dom.js";
+
+const TOKENS = /"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s{}[\],:"]+/g;
+const COLOURED_MAX = 20_000;
+
+/** @param {string} text @returns {boolean} */
+export function isJson(text) {
+  if (!/^\s*[[{"\-0-9tfn]/.test(text)) return false;
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** @param {string} text valid JSON @returns {{text: string, kind: string}[]} tokens and white space in reading order */
+export function layOut(text) {
+  const out = [];
+  const tokens = text.match(TOKENS) ?? [];
+  let depth = 0;
+  const line = () => out.push({ text: `\n${"  ".repeat(Math.min(depth, 40))}`, kind: "" });
+  for (let i = 0; i < tokens.length; i++) {
+    const token = tokens[i], next = tokens[i + 1];
+    const opens = token === "{" || token === "[", closes = next === "}" || next === "]";
+    if (token === "}" || token === "]") depth -= 1;
+    out.push({ text: token, kind: kindOf(token, next) });
+    if (opens && closes) { out.push({ text: next, kind: "" }); i += 1; if (endsLine(tokens[i + 1])) line(); continue; }
+    if (opens) depth += 1;
+    if (opens || token === ",") line();
+    else if (token === ":") out.push({ text: " ", kind: "" });
+    else if (endsLine(next)) { depth -= 1; line(); depth += 1; }
+  }
+  return out;
+}
+
+const endsLine = (token) => token === "}" || token === "]";
+
+function kindOf(token, next) {
+  if (token[0] === '"') return next === ":" ? "key" : "string";
+  return /^[{}[\],:]$/.test(token) ? "" : "literal";
+}
+
+/** @param {string} text valid JSON @returns {Node[]} */
+export function pretty(text) {
+  const tokens = layOut(text);
+  if (text.length > COLOURED_MAX) return [document.createTextNode(tokens.map((t) => t.text).join(""))];
+  return tokens.map((t) => (t.kind ? h(`span.${t.kind}`, t.text) : document.createTextNode(t.text)));
+}
