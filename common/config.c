@@ -20,7 +20,8 @@ static int positive(cfg_t *cfg, cfg_opt_t *opt)
 
 static void complain(cfg_t *cfg, const char *fmt, va_list ap)
 {
-    fprintf(stderr, "dlo: %s:%d: ", cfg && cfg->filename ? cfg->filename : "configuration", cfg ? cfg->line : 0);
+    fprintf(stderr, "dlo: %s:%d: ", cfg && cfg->filename ? cfg->filename : "configuration",
+            cfg ? cfg->line : 0);
     vfprintf(stderr, fmt, ap);
     fputc('\n', stderr);
 }
@@ -63,9 +64,11 @@ int config_load(const char *path, struct config *out)
         config_release(out);
         return -1;
     }
-    char **strings[] = {&out->dsn_owner,       &out->dsn_api,     &out->dsn_worker, &out->public_url, &out->intake_socket,
-                        &out->desk_socket,     &out->socket_group, &out->web_server_user, &out->worker_user,
-                        &out->key_file,        &out->allow_nets,  &out->ca_file,    &out->log_format, &out->log_level};
+    char **strings[] = {&out->dsn_owner,    &out->dsn_api,         &out->dsn_worker,
+                        &out->public_url,   &out->intake_socket,   &out->desk_socket,
+                        &out->socket_group, &out->web_server_user, &out->worker_user,
+                        &out->key_file,     &out->allow_nets,      &out->ca_file,
+                        &out->log_format,   &out->log_level};
     for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
         if (!*strings[i])
             *strings[i] = strdup("");
@@ -74,9 +77,10 @@ int config_load(const char *path, struct config *out)
 
 void config_release(struct config *c)
 {
-    char *strings[] = {c->dsn_owner,       c->dsn_api,      c->dsn_worker,      c->public_url,  c->intake_socket,
-                       c->desk_socket,     c->socket_group, c->web_server_user, c->worker_user, c->key_file,
-                       c->allow_nets,      c->ca_file,      c->log_format,      c->log_level};
+    char *strings[] = {c->dsn_owner,     c->dsn_api,     c->dsn_worker,   c->public_url,
+                       c->intake_socket, c->desk_socket, c->socket_group, c->web_server_user,
+                       c->worker_user,   c->key_file,    c->allow_nets,   c->ca_file,
+                       c->log_format,    c->log_level};
     for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
         free(strings[i]);
     *c = (struct config){0};

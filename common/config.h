@@ -14,12 +14,13 @@ struct config {
     char *public_url;    /* links are made from it, never from Host */
     char *intake_socket; /* unix socket paths */
     char *desk_socket;
-    char *socket_group;    /* group of the sockets; empty: the process's own */
-    char *web_server_user; /* the only other user that may connect; empty: anybody the mode lets in */
-    char *worker_user;     /* user to become when started as root; empty: stay */
-    char *key_file;        /* keyring for secrets at rest, mode 0600 */
-    char *allow_nets;      /* the operator's allow list of non-public networks */
-    char *ca_file;         /* CA bundle for receivers */
+    char *socket_group; /* group of the sockets; empty: the process's own */
+    char *
+        web_server_user; /* the only other user that may connect; empty: anybody the mode lets in */
+    char *worker_user;   /* user to become when started as root; empty: stay */
+    char *key_file;      /* keyring for secrets at rest, mode 0600 */
+    char *allow_nets;    /* the operator's allow list of non-public networks */
+    char *ca_file;       /* CA bundle for receivers */
     char *log_format;
     char *log_level;
     long intake;  /* responder processes for events */

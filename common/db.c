@@ -77,11 +77,16 @@ enum db_status db_connect(struct db *db)
     if (db->conn && PQstatus(db->conn) == CONNECTION_OK)
         return DB_OK;
     forget_connection(db);
-    const char *keys[] = {"dbname", "application_name", "connect_timeout", "keepalives_idle", "options", NULL};
-    const char *values[] = {db->dsn, db->application, "5", "30",
-                            "-c statement_timeout=30000 -c lock_timeout=5000 -c jit=off "
-                            "-c idle_in_transaction_session_timeout=30000 -c timezone=UTC -c datestyle=ISO",
-                            NULL};
+    const char *keys[] = {"dbname",          "application_name", "connect_timeout",
+                          "keepalives_idle", "options",          NULL};
+    const char *values[] = {
+        db->dsn,
+        db->application,
+        "5",
+        "30",
+        "-c statement_timeout=30000 -c lock_timeout=5000 -c jit=off "
+        "-c idle_in_transaction_session_timeout=30000 -c timezone=UTC -c datestyle=ISO",
+        NULL};
     db->conn = PQconnectdbParams(keys, values, 1);
     if (PQstatus(db->conn) != CONNECTION_OK) {
         snprintf(db->message, sizeof db->message, "%s", PQerrorMessage(db->conn));
@@ -97,8 +102,9 @@ static const struct {
     const char *sqlstate; /* a prefix */
     enum db_status status;
 } states[] = {
-    {"DL001", DB_ABORTED}, {"23503", DB_CONFLICT}, {"23505", DB_CONFLICT}, {"40", DB_BUSY},    {"55P03", DB_BUSY},
-    {"57014", DB_BUSY},    {"57P", DB_LOST},       {"08", DB_LOST},        {"53300", DB_LOST},
+    {"DL001", DB_ABORTED}, {"23503", DB_CONFLICT}, {"23505", DB_CONFLICT},
+    {"40", DB_BUSY},       {"55P03", DB_BUSY},     {"57014", DB_BUSY},
+    {"57P", DB_LOST},      {"08", DB_LOST},        {"53300", DB_LOST},
 };
 
 static enum db_status failure(struct db *db, const char *what, PGresult *res)
@@ -144,18 +150,19 @@ static enum db_status prepare(struct db *db, const char *name, const char *text)
     return DB_OK;
 }
 
-static enum db_status execute(struct db *db, const char *name, const char *what, const struct db_args *a,
-                              PGresult **out)
+static enum db_status execute(struct db *db, const char *name, const char *what,
+                              const struct db_args *a, PGresult **out)
 {
-    PGresult *res = PQexecPrepared(db->conn, name, a ? a->n : 0, a ? a->values : NULL, a ? a->lengths : NULL,
-                                   a ? a->formats : NULL, 0);
+    PGresult *res = PQexecPrepared(db->conn, name, a ? a->n : 0, a ? a->values : NULL,
+                                   a ? a->lengths : NULL, a ? a->formats : NULL, 0);
     if (!succeeded(res))
         return failure(db, what, res);
     *out = res;
     return DB_OK;
 }
 
-enum db_status db_run(struct db *db, const struct sql_statement *s, const struct db_args *a, PGresult **res)
+enum db_status db_run(struct db *db, const struct sql_statement *s, const struct db_args *a,
+                      PGresult **res)
 {
     *res = NULL;
     enum db_status status = db_connect(db);
@@ -173,13 +180,15 @@ enum db_status db_run(struct db *db, const struct sql_statement *s, const struct
     return execute(db, s->name, s->name, a, res);
 }
 
-enum db_status db_run_once(struct db *db, const struct sql_statement *s, const struct db_args *a, PGresult **out)
+enum db_status db_run_once(struct db *db, const struct sql_statement *s, const struct db_args *a,
+                           PGresult **out)
 {
     *out = NULL;
     enum db_status status = db_connect(db);
     if (status != DB_OK)
         return status;
-    PGresult *res = PQexecParams(db->conn, s->text, a->n, NULL, a->values, a->lengths, a->formats, 0);
+    PGresult *res =
+        PQexecParams(db->conn, s->text, a->n, NULL, a->values, a->lengths, a->formats, 0);
     if (!succeeded(res))
         return failure(db, s->name, res);
     *out = res;
@@ -297,7 +306,9 @@ bool db_bool(const PGresult *r, int row, int col)
 
 int db_uuid(const PGresult *r, int row, int col, struct uuid *out)
 {
-    return PQgetisnull(r, row, col) ? -1 : ids_from_hex(PQgetvalue(r, row, col), (size_t)PQgetlength(r, row, col), out);
+    return PQgetisnull(r, row, col)
+               ? -1
+               : ids_from_hex(PQgetvalue(r, row, col), (size_t)PQgetlength(r, row, col), out);
 }
 
 unsigned char *db_bytes(const PGresult *r, int row, int col, size_t *n)

@@ -23,11 +23,11 @@ struct db;
 
 enum db_status {
     DB_OK,
-    DB_LOST,    /* no connection, or it broke: the outcome of a write is unknown */
-    DB_BUSY,    /* lock or statement timeout, serialisation failure, deadlock, shutting down: try again */
-    DB_ABORTED, /* dlo_abort(): db_message() says why */
+    DB_LOST, /* no connection, or it broke: the outcome of a write is unknown */
+    DB_BUSY, /* lock or statement timeout, serialisation failure, deadlock, shutting down: try again */
+    DB_ABORTED,  /* dlo_abort(): db_message() says why */
     DB_CONFLICT, /* unique or foreign key violation */
-    DB_FAILED   /* anything else; logged where it happened */
+    DB_FAILED    /* anything else; logged where it happened */
 };
 
 /* `dsn` must outlive the handle. Does not connect. `settings`: SQL run once per connection, or NULL. */
@@ -52,18 +52,22 @@ struct db_args {
 void db_args_init(struct db_args *a);
 void db_args_int(struct db_args *a, int64_t v);
 void db_args_bool(struct db_args *a, bool v);
-void db_args_text(struct db_args *a, const char *s); /* NULL: SQL NULL. Not copied: must live until the call. */
+void db_args_text(struct db_args *a,
+                  const char *s); /* NULL: SQL NULL. Not copied: must live until the call. */
 void db_args_bytes(struct db_args *a, const void *p, size_t n); /* bytea; p NULL: SQL NULL */
 void db_args_uuid(struct db_args *a, const struct uuid *u);     /* NULL: SQL NULL */
 /* A value in the type's binary form, or text that is not NUL-terminated (format 0 needs a NUL, so 1 is used for both). */
 void db_args_binary(struct db_args *a, const void *p, size_t n);
 
 /* Runs one statement. On DB_OK *res is the result (PQclear is the caller's), also for statements without rows. */
-enum db_status db_run(struct db *db, const struct sql_statement *s, const struct db_args *a, PGresult **res);
+enum db_status db_run(struct db *db, const struct sql_statement *s, const struct db_args *a,
+                      PGresult **res);
 /* The same without preparing: planned for these very parameters. For statements whose arrays a generic plan misjudges. */
-enum db_status db_run_once(struct db *db, const struct sql_statement *s, const struct db_args *a, PGresult **res);
+enum db_status db_run_once(struct db *db, const struct sql_statement *s, const struct db_args *a,
+                           PGresult **res);
 /* The same for a text made at run time (filters): prepared under a name of its own, at most 128 a connection. */
-enum db_status db_run_text(struct db *db, const char *text, const struct db_args *a, PGresult **res);
+enum db_status db_run_text(struct db *db, const char *text, const struct db_args *a,
+                           PGresult **res);
 /* A simple command with no result of interest: BEGIN, COMMIT, ROLLBACK, SET. */
 enum db_status db_command(struct db *db, const char *sql);
 

@@ -8,7 +8,8 @@
 
 /* The wire (API). */
 #define LIMIT_PAYLOAD_BYTES (256 * 1024)
-#define LIMIT_EVENT_BODY_BYTES (LIMIT_PAYLOAD_BYTES + 32 * 1024) /* the envelope around one payload */
+#define LIMIT_EVENT_BODY_BYTES                                                                     \
+    (LIMIT_PAYLOAD_BYTES + 32 * 1024) /* the envelope around one payload */
 #define LIMIT_BATCH_BODY_BYTES (8 * 1024 * 1024)
 #define LIMIT_BODY_BYTES (64 * 1024) /* any other request */
 #define LIMIT_BATCH_EVENTS 1000
@@ -46,17 +47,19 @@
 
 /* The sender. */
 #define LIMIT_SHARDS 64
-#define LIMIT_INFLIGHT 512            /* requests under way in one sender: slots */
-#define LIMIT_INFLIGHT_TARGET 256     /* what admission goes to; more only costs CPU (measured: 20 us at 100, 35 at 256) */
-#define LIMIT_DESTINATIONS 20000      /* idle ones beyond this are forgotten */
+#define LIMIT_INFLIGHT 512 /* requests under way in one sender: slots */
+#define LIMIT_INFLIGHT_TARGET                                                                      \
+    256 /* what admission goes to; more only costs CPU (measured: 20 us at 100, 35 at 256) */
+#define LIMIT_DESTINATIONS 20000        /* idle ones beyond this are forgotten */
 #define LIMIT_INFLIGHT_BYTES (64 << 20) /* payload bytes held by them */
-#define LIMIT_BATCH_RESULTS 500       /* results in one completion */
+#define LIMIT_BATCH_RESULTS 500         /* results in one completion */
 #define LIMIT_BATCH_BYTES (4 << 20)
 #define LIMIT_BATCH_WAIT_MS 5
-#define LIMIT_PREFETCH 20000         /* rows held by one sender, all destinations */
+#define LIMIT_PREFETCH 20000 /* rows held by one sender, all destinations */
 #define LIMIT_PREFETCH_PER_WEBHOOK 64
-#define LIMIT_HEADS_ROWS 512          /* rows of one heads query */
-#define LIMIT_INLINE_PAYLOAD_BYTES 4096 /* larger payloads are fetched when they are about to be sent */
+#define LIMIT_HEADS_ROWS 512 /* rows of one heads query */
+#define LIMIT_INLINE_PAYLOAD_BYTES                                                                 \
+    4096 /* larger payloads are fetched when they are about to be sent */
 #define LIMIT_LEASE_MS 10000
 #define LIMIT_LEASE_RENEW_MS 3000
 #define LIMIT_DRAIN_MS 10000

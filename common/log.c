@@ -47,8 +47,8 @@ static void write_line(const char *line, size_t n)
 
 static void write_json(enum log_level level, const char *at, const char *message)
 {
-    json_t *o = json_pack("{s:s, s:s, s:s, s:i, s:s}", "at", at, "level", level_names[level], "program", program, "pid",
-                          (int)getpid(), "message", message);
+    json_t *o = json_pack("{s:s, s:s, s:s, s:i, s:s}", "at", at, "level", level_names[level],
+                          "program", program, "pid", (int)getpid(), "message", message);
     char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
     if (text) {
         size_t n = strlen(text);
@@ -76,8 +76,8 @@ void log_write(enum log_level level, const char *fmt, ...)
     if (json_lines) {
         write_json(level, at, message);
     } else {
-        int n = snprintf(line, sizeof line, "%s %-5s %s[%d]: %s\n", at, level_names[level], program, (int)getpid(),
-                         message);
+        int n = snprintf(line, sizeof line, "%s %-5s %s[%d]: %s\n", at, level_names[level], program,
+                         (int)getpid(), message);
         write_line(line, n < (int)sizeof line ? (size_t)n : sizeof line - 1);
     }
     errno = saved;

@@ -41,7 +41,8 @@ void pg_array_int2(struct pg_array *a, int16_t v);
 void pg_array_int4(struct pg_array *a, int32_t v);
 void pg_array_int8(struct pg_array *a, int64_t v);
 void pg_array_uuid(struct pg_array *a, const struct uuid *v);
-void pg_array_bytes(struct pg_array *a, const void *p, size_t n); /* bytea, or text that is valid UTF-8 without NUL */
-void pg_array_text(struct pg_array *a, const char *s);            /* NULL: NULL */
+void pg_array_bytes(struct pg_array *a, const void *p,
+                    size_t n); /* bytea, or text that is valid UTF-8 without NUL */
+void pg_array_text(struct pg_array *a, const char *s); /* NULL: NULL */
 
 #endif

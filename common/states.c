@@ -39,8 +39,8 @@ static const struct {
 } synonyms[] = {{"5xx", REASON_HTTP_5XX}, {"circuit_breaker", REASON_CIRCUIT_OPEN}};
 
 static const char *const entry_names[] = {
-    [ENTRY_OPEN] = "open",           [ENTRY_REPLAYING] = "replaying", [ENTRY_RESOLVED] = "resolved",
-    [ENTRY_REFAILED] = "refailed",   [ENTRY_DISCARDED] = "discarded", [ENTRY_EXPIRED] = "expired",
+    [ENTRY_OPEN] = "open",         [ENTRY_REPLAYING] = "replaying", [ENTRY_RESOLVED] = "resolved",
+    [ENTRY_REFAILED] = "refailed", [ENTRY_DISCARDED] = "discarded", [ENTRY_EXPIRED] = "expired",
     [ENTRY_PURGED] = "purged",
 };
 #define ENTRY_STATES ((int)(sizeof entry_names / sizeof *entry_names))

@@ -79,11 +79,11 @@ extern const size_t states_entry_count;
 /* The state an entry goes to, or 0 when the event is not allowed there. */
 enum entry_state states_entry_next(enum entry_state from, enum entry_event event);
 
-const char *states_reason_name(int reason);        /* NULL if there is no such reason */
-int states_reason_parse(const char *s, size_t n);  /* also seed 003's synonyms; -1 if unknown */
-bool states_reason_transient(enum reason reason);  /* worth another try (API.md "Transient") */
-const char *states_entry_name(int state);          /* NULL if there is no such state */
-int states_entry_parse(const char *s, size_t n);   /* -1 if unknown */
-const char *states_outcome_name(int outcome);      /* delivered, tempfail, permfail, cancelled */
+const char *states_reason_name(int reason);       /* NULL if there is no such reason */
+int states_reason_parse(const char *s, size_t n); /* also seed 003's synonyms; -1 if unknown */
+bool states_reason_transient(enum reason reason); /* worth another try (API.md "Transient") */
+const char *states_entry_name(int state);         /* NULL if there is no such state */
+int states_entry_parse(const char *s, size_t n);  /* -1 if unknown */
+const char *states_outcome_name(int outcome);     /* delivered, tempfail, permfail, cancelled */
 
 #endif

@@ -40,6 +40,7 @@ int event_input_read(const char *buf, size_t len, size_t max_payload, struct eve
                      struct event_input_error *err);
 
 /* The error for a scan of a whole body that failed; `what` names the text ("the body", "the line"). */
-void event_input_scan_error(enum json_scan_result r, size_t offset, const char *what, struct event_input_error *err);
+void event_input_scan_error(enum json_scan_result r, size_t offset, const char *what,
+                            struct event_input_error *err);
 
 #endif

@@ -128,7 +128,7 @@ static void list_filtered(struct call *c, struct list *l, const struct filters *
     window_release(&w);
 }
 
-void events_list(struct call *c)
+void event_views_list(struct call *c)
 {
     struct list l;
     struct filters f = {.any = false};
@@ -169,7 +169,7 @@ static bool add_payload(struct call *c, const PGresult *event, const struct uuid
     return true;
 }
 
-void events_get(struct call *c)
+void event_views_get(struct call *c)
 {
     struct uuid id, found;
     PGresult *res;

@@ -25,7 +25,8 @@
 
 /* --- keys --------------------------------------------------------------------------------------------------------- */
 
-static void digest(const void *a, size_t alen, const void *b, size_t blen, unsigned char out[KEY_BYTES])
+static void digest(const void *a, size_t alen, const void *b, size_t blen,
+                   unsigned char out[KEY_BYTES])
 {
     unsigned char full[EVP_MAX_MD_SIZE];
     unsigned n = 0;
@@ -56,7 +57,8 @@ static int read_idempotency_key(struct call *c, char key[LIMIT_IDEMPOTENCY_KEY_B
         visible = h[i] > 0x20 && h[i] < 0x7f;
     if (!visible) {
         response_problem(c->rs, 400, "malformed-idempotency-key",
-                         "Idempotency-Key takes 1 to 255 visible ASCII characters, quoted or bare.", NULL, 0);
+                         "Idempotency-Key takes 1 to 255 visible ASCII characters, quoted or bare.",
+                         NULL, 0);
         return -1;
     }
     memcpy(key, h, n);
@@ -65,7 +67,8 @@ static int read_idempotency_key(struct call *c, char key[LIMIT_IDEMPOTENCY_KEY_B
 }
 
 /* externalId, else the Idempotency-Key (in a batch with the index). False: no dedup. */
-static bool dedup_key(const struct event_input *e, const char *idempotency, int index, unsigned char out[KEY_BYTES])
+static bool dedup_key(const struct event_input *e, const char *idempotency, int index,
+                      unsigned char out[KEY_BYTES])
 {
     char text[LIMIT_IDEMPOTENCY_KEY_BYTES + 16];
     if (e->has_external_id) {
@@ -93,9 +96,11 @@ static json_t *result_of(const struct uuid *id, int64_t deliveries)
     char text[IDS_TEXT_MAX];
     ids_format(ID_EVENT, id, text);
     if (deliveries > 0)
-        return json_pack("{s:s, s:s, s:I}", "eventId", text, "status", "accepted", "deliveries", (json_int_t)deliveries);
-    return json_pack("{s:s, s:s, s:i, s:s}", "eventId", text, "status", "unroutable", "deliveries", 0, "warning",
-                     "No webhook of this project takes this event; it is kept in the system scope.");
+        return json_pack("{s:s, s:s, s:I}", "eventId", text, "status", "accepted", "deliveries",
+                         (json_int_t)deliveries);
+    return json_pack(
+        "{s:s, s:s, s:i, s:s}", "eventId", text, "status", "unroutable", "deliveries", 0, "warning",
+        "No webhook of this project takes this event; it is kept in the system scope.");
 }
 
 static json_t *duplicate_of(const struct uuid *first, bool differs)
@@ -109,8 +114,8 @@ static json_t *duplicate_of(const struct uuid *first, bool differs)
 }
 
 /* The rare second look: who holds the key that ours collided with. Returns NULL and sets *s if it cannot be told. */
-static json_t *look_up_first(struct call *c, const unsigned char key[KEY_BYTES], const unsigned char hash[KEY_BYTES],
-                             enum db_status *s)
+static json_t *look_up_first(struct call *c, const unsigned char key[KEY_BYTES],
+                             const unsigned char hash[KEY_BYTES], enum db_status *s)
 {
     struct db_args a;
     PGresult *res;
@@ -136,7 +141,9 @@ static bool refuse_loop(struct call *c)
     if (!request_header(c->rq, "HTTP_DLO_DELIVERY_ID"))
         return false;
     response_problem(c->rs, 409, "delivery-loop",
-                     "This request is itself a delivery (dlo-delivery-id): taking it in would go round for ever.", NULL, 0);
+                     "This request is itself a delivery (dlo-delivery-id): taking it in would go "
+                     "round for ever.",
+                     NULL, 0);
     return true;
 }
 
@@ -144,8 +151,8 @@ static bool refuse_fanout(struct call *c, enum db_status s)
 {
     if (s != DB_ABORTED || strcmp(db_message(c->desk->db), "fanout-too-large") != 0)
         return false;
-    response_problem(c->rs, 422, "fanout-too-large", "One call may make at most 10,000 deliveries. Nothing was stored.",
-                     NULL, 0);
+    response_problem(c->rs, 422, "fanout-too-large",
+                     "One call may make at most 10,000 deliveries. Nothing was stored.", NULL, 0);
     return true;
 }
 
@@ -196,7 +203,9 @@ static enum db_status store(struct call *c, struct single *e, PGresult **res)
     /* Two requests with one key on both sides of midnight: one of them is undone whole and looks again. */
     enum db_status s = DB_ABORTED;
     for (int i = 0; i < KEY_RACE_TRIES && s == DB_ABORTED; i++) {
-        s = db_run(c->desk->db, &fcgi_sql[e->keyed ? FCGI_SQL_EVENT_INGEST_KEYED : FCGI_SQL_EVENT_INGEST], &a, res);
+        s = db_run(c->desk->db,
+                   &fcgi_sql[e->keyed ? FCGI_SQL_EVENT_INGEST_KEYED : FCGI_SQL_EVENT_INGEST], &a,
+                   res);
         if (s == DB_ABORTED && strcmp(db_message(c->desk->db), "key-race") != 0)
             break;
     }
@@ -233,7 +242,8 @@ void events_post(struct call *c)
     PGresult *res;
     if (refuse_loop(c) || read_idempotency_key(c, idempotency) < 0)
         return;
-    if (event_input_read(c->rq->body, c->rq->body_len, (size_t)c->who.max_payload_bytes, &e.in, &err)) {
+    if (event_input_read(c->rq->body, c->rq->body_len, (size_t)c->who.max_payload_bytes, &e.in,
+                         &err)) {
         answer_input_error(c, &err);
         page_count_events(0, 0, 0, 1);
         return;
@@ -273,8 +283,9 @@ enum batch_column {
     BATCH_COLUMNS
 };
 
-static const enum pg_type batch_types[BATCH_COLUMNS] = {PG_UUID, PG_TEXT,  PG_TEXT,  PG_TEXT,  PG_TEXT, PG_TEXT, PG_TEXT,
-                                                        PG_TEXT, PG_BYTEA, PG_BYTEA, PG_BYTEA, PG_BYTEA, PG_TEXT, PG_TEXT};
+static const enum pg_type batch_types[BATCH_COLUMNS] = {
+    PG_UUID, PG_TEXT,  PG_TEXT,  PG_TEXT,  PG_TEXT,  PG_TEXT, PG_TEXT,
+    PG_TEXT, PG_BYTEA, PG_BYTEA, PG_BYTEA, PG_BYTEA, PG_TEXT, PG_TEXT};
 
 struct batch_line {
     struct uuid id;
@@ -352,7 +363,8 @@ static int batch_line(void *arg, size_t index, struct json_slice text)
     if (b->count >= LIMIT_BATCH_EVENTS)
         return 1;
     struct batch_line *line = &b->lines[b->count];
-    line->rejected = event_input_read(text.p, text.len, (size_t)b->c->who.max_payload_bytes, &e, &line->err) != 0;
+    line->rejected = event_input_read(text.p, text.len, (size_t)b->c->who.max_payload_bytes, &e,
+                                      &line->err) != 0;
     if (!line->rejected)
         batch_take(b, line, &e);
     b->count++;
@@ -361,7 +373,8 @@ static int batch_line(void *arg, size_t index, struct json_slice text)
 
 static void answer_too_many(struct call *c)
 {
-    response_problem(c->rs, 413, "too-many-events", "A batch takes at most 1,000 events. Nothing was stored.", NULL, 0);
+    response_problem(c->rs, 413, "too-many-events",
+                     "A batch takes at most 1,000 events. Nothing was stored.", NULL, 0);
 }
 
 /* One event a line; empty lines are passed over. False: answered. */
@@ -390,7 +403,8 @@ static bool read_envelope(struct batch *b)
     struct event_input_error err;
     size_t n = 0, offset = 0;
     struct request *rq = b->c->rq;
-    enum json_scan_result r = json_scan_object(rq->body, rq->body_len, &limits, members, 4, &n, &offset);
+    enum json_scan_result r =
+        json_scan_object(rq->body, rq->body_len, &limits, members, 4, &n, &offset);
     if (r != JSON_SCAN_OK) {
         event_input_scan_error(r, offset, "the body", &err);
         answer_input_error(b->c, &err);
@@ -398,14 +412,16 @@ static bool read_envelope(struct batch *b)
     }
     for (size_t i = 0; i < n; i++)
         if (!json_scan_is(members[i].key, "events")) {
-            response_field_problem(b->c->rs, 400, "unknown-field", "", "a batch has the field 'events' and no other");
+            response_field_problem(b->c->rs, 400, "unknown-field", "",
+                                   "a batch has the field 'events' and no other");
             return false;
         }
     if (n == 0) {
         response_field_problem(b->c->rs, 400, "missing-field", "/events", "events is required");
         return false;
     }
-    r = json_scan_array(members[0].value.p, members[0].value.len, &limits, LIMIT_BATCH_EVENTS, batch_line, b, &offset);
+    r = json_scan_array(members[0].value.p, members[0].value.len, &limits, LIMIT_BATCH_EVENTS,
+                        batch_line, b, &offset);
     if (r == JSON_SCAN_TOO_MANY || r == JSON_SCAN_STOPPED) {
         answer_too_many(b->c);
         return false;
@@ -435,16 +451,18 @@ static enum db_status store_batch(struct batch *b, PGresult **res)
 
 static json_t *rejected(const struct event_input_error *err)
 {
-    json_t *o = json_pack("{s:s, s:{s:i, s:s, s:s}}", "status", "rejected", "error", "status", err->status, "code",
-                          err->code, "detail", err->detail);
+    json_t *o = json_pack("{s:s, s:{s:i, s:s, s:s}}", "status", "rejected", "error", "status",
+                          err->status, "code", err->code, "detail", err->detail);
     if (err->pointer[0])
-        json_object_set_new(json_object_get(o, "error"), "errors",
-                            json_pack("[{s:s, s:s}]", "pointer", err->pointer, "detail", err->detail));
+        json_object_set_new(
+            json_object_get(o, "error"), "errors",
+            json_pack("[{s:s, s:s}]", "pointer", err->pointer, "detail", err->detail));
     return o;
 }
 
 /* The outcome of one taken line; NULL and *s when the database could not tell. */
-static json_t *outcome(struct batch *b, const struct batch_line *line, const PGresult *res, int row, enum db_status *s)
+static json_t *outcome(struct batch *b, const struct batch_line *line, const PGresult *res, int row,
+                       enum db_status *s)
 {
     struct uuid first;
     *s = DB_OK;
@@ -519,14 +537,16 @@ void events_batch(struct call *c)
 }
 
 /* What GET /v1/events filters by; event_views.c reads them. */
-static const char *const list_query[] = {"eventType", "channel", "externalId", "customerExternalId", "from",  "to",
-                                         "status",    "limit",   "cursor",     "count",              NULL};
+static const char *const list_query[] = {"eventType", "channel", "externalId", "customerExternalId",
+                                         "from",      "to",      "status",     "limit",
+                                         "cursor",    "count",   NULL};
 
 const struct route events_routes[] = {
-    {METHOD_POST, "/v1/events", events_post, SCOPE_EVENTS_WRITE, LIMIT_EVENT_BODY_BYTES, ROUTE_BODY_JSON, NULL},
+    {METHOD_POST, "/v1/events", events_post, SCOPE_EVENTS_WRITE, LIMIT_EVENT_BODY_BYTES,
+     ROUTE_BODY_JSON, NULL},
     {METHOD_POST, "/v1/events/batch", events_batch, SCOPE_EVENTS_WRITE, LIMIT_BATCH_BODY_BYTES,
      ROUTE_BODY_JSON | ROUTE_NDJSON, NULL},
-    {METHOD_GET, "/v1/events", events_list, SCOPE_EVENTS_READ, 0, 0, list_query},
-    {METHOD_GET, "/v1/events/{}", events_get, SCOPE_EVENTS_READ, 0, 0, NULL},
+    {METHOD_GET, "/v1/events", event_views_list, SCOPE_EVENTS_READ, 0, 0, list_query},
+    {METHOD_GET, "/v1/events/{}", event_views_get, SCOPE_EVENTS_READ, 0, 0, NULL},
     {0},
 };

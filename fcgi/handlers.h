@@ -24,7 +24,9 @@ extern const struct route audit_routes[];
 extern const struct route health_routes[];
 
 /* events.c */
-route_handler events_post, events_batch, events_get, events_list;
+route_handler events_post, events_batch;
+/* event_views.c */
+route_handler event_views_get, event_views_list;
 
 /* webhooks.c */
 route_handler webhooks_create, webhooks_list, webhooks_get, webhooks_patch, webhooks_delete,

@@ -22,14 +22,14 @@ struct attempt {
     enum outcome outcome;
     enum reason reason;
     bool permanent;
-    bool intentional;          /* a status the webhook expects */
-    int status;                /* 0: none */
-    const char *error_code;    /* a literal, or NULL */
+    bool intentional;       /* a status the webhook expects */
+    int status;             /* 0: none */
+    const char *error_code; /* a literal, or NULL */
     char error[320];
-    int64_t started_us;        /* clock_us() */
-    int64_t retry_ms;          /* until the next one, when outcome is OUTCOME_RETRY */
-    int64_t retry_after_s;     /* what the receiver asked for, or -1 */
-    char *url;                 /* redacted; owned */
+    int64_t started_us;    /* clock_us() */
+    int64_t retry_ms;      /* until the next one, when outcome is OUTCOME_RETRY */
+    int64_t retry_after_s; /* what the receiver asked for, or -1 */
+    char *url;             /* redacted; owned */
     struct buf request_headers;
     unsigned char body_sha256[32];
     struct buf response_headers; /* raw while receiving, redacted UTF-8 lines when done */
@@ -37,7 +37,7 @@ struct attempt {
     bool truncated;
     int32_t dns_us, connect_us, tls_us, ttfb_us, total_us;
     char remote[64];
-    struct uuid entry_id;      /* of the entry it makes, when it dies */
+    struct uuid entry_id; /* of the entry it makes, when it dies */
     struct fingerprint fp;
 };
 

@@ -23,7 +23,8 @@ static const struct {
     {CURLE_SEND_ERROR, REASON_CONNECTION_RESET, false, "reset"},
     {CURLE_WEIRD_SERVER_REPLY, REASON_INVALID_RESPONSE, false, "bad_response"},
     {CURLE_BAD_CONTENT_ENCODING, REASON_INVALID_RESPONSE, false, "bad_response"},
-    {CURLE_OUT_OF_MEMORY, REASON_RESPONSE_TOO_LARGE, false, "header_too_large"}, /* a line over 100 KiB says this */
+    {CURLE_OUT_OF_MEMORY, REASON_RESPONSE_TOO_LARGE, false,
+     "header_too_large"}, /* a line over 100 KiB says this */
     {CURLE_PARTIAL_FILE, REASON_INVALID_RESPONSE, false, "partial"},
     {CURLE_HTTP2, REASON_INVALID_RESPONSE, false, "bad_response"},
 };
@@ -57,17 +58,20 @@ static void by_transfer(struct attempt *a, const struct classify_facts *f)
     }
     if (f->code == CURLE_COULDNT_CONNECT) {
         bool refused = f->os_errno == ECONNREFUSED;
-        set(a, refused ? REASON_CONNECTION_REFUSED : REASON_NETWORK, false, refused ? "connection_refused" : "unreachable");
+        set(a, refused ? REASON_CONNECTION_REFUSED : REASON_NETWORK, false,
+            refused ? "connection_refused" : "unreachable");
         return;
     }
     if (f->code == CURLE_RECV_ERROR) {
         bool reset = f->os_errno == ECONNRESET || f->os_errno == EPIPE || !f->answered;
-        set(a, reset ? REASON_CONNECTION_RESET : REASON_INVALID_RESPONSE, false, reset ? "reset" : "bad_response");
+        set(a, reset ? REASON_CONNECTION_RESET : REASON_INVALID_RESPONSE, false,
+            reset ? "reset" : "bad_response");
         return;
     }
     for (size_t i = 0; i < sizeof transfer_failures / sizeof *transfer_failures; i++)
         if (transfer_failures[i].code == f->code) {
-            set(a, transfer_failures[i].reason, transfer_failures[i].permanent, transfer_failures[i].name);
+            set(a, transfer_failures[i].reason, transfer_failures[i].permanent,
+                transfer_failures[i].name);
             return;
         }
     set(a, REASON_NETWORK, false, "network");
@@ -102,7 +106,8 @@ static bool expected(const struct destination_settings *s, long status)
 }
 
 /* The pause before the next try: the schedule's step, give or take a fifth; never shorter than Retry-After. */
-static int64_t pause_ms(const struct attempt *a, const struct destination_settings *s, double jitter)
+static int64_t pause_ms(const struct attempt *a, const struct destination_settings *s,
+                        double jitter)
 {
     int step = a->delivery->tries < s->schedule_len ? a->delivery->tries : s->schedule_len - 1;
     int64_t ms = (int64_t)(s->schedule_s[step] * 1000.0 * (1 + 0.2 * jitter));
@@ -121,8 +126,8 @@ static void decide(struct attempt *a, const struct destination_settings *s, doub
     }
 }
 
-void classify(struct attempt *a, const struct destination_settings *s, const struct classify_facts *f,
-              const char *curl_error, double jitter)
+void classify(struct attempt *a, const struct destination_settings *s,
+              const struct classify_facts *f, const char *curl_error, double jitter)
 {
     a->status = (int)f->status;
     if (f->status >= 200 && !f->refused) {
@@ -133,15 +138,16 @@ void classify(struct attempt *a, const struct destination_settings *s, const str
     } else {
         by_transfer(a, f);
         snprintf(a->error, sizeof a->error, "%s",
-                 a->reason == REASON_ADDRESS_REFUSED ? "the address is not public and not on the operator's allow list"
-                 : curl_error[0]                     ? curl_error
-                                                     : curl_easy_strerror(f->code));
+                 a->reason == REASON_ADDRESS_REFUSED
+                     ? "the address is not public and not on the operator's allow list"
+                 : curl_error[0] ? curl_error
+                                 : curl_easy_strerror(f->code));
     }
     decide(a, s, jitter);
 }
 
-void classify_failure(struct attempt *a, const struct destination_settings *s, enum reason reason, bool permanent,
-                      const char *code, const char *sentence, double jitter)
+void classify_failure(struct attempt *a, const struct destination_settings *s, enum reason reason,
+                      bool permanent, const char *code, const char *sentence, double jitter)
 {
     set(a, reason, permanent, code);
     snprintf(a->error, sizeof a->error, "%s", sentence);

@@ -18,20 +18,20 @@
 
 struct classify_facts {
     CURLcode code;
-    long status;         /* 0: none */
-    bool refused;        /* our guard refused the address */
-    bool body_cut;       /* we stopped reading on purpose */
+    long status;   /* 0: none */
+    bool refused;  /* our guard refused the address */
+    bool body_cut; /* we stopped reading on purpose */
     bool connected;
-    bool secured;        /* the TLS handshake was done, or none was needed */
-    bool answered;       /* a first byte came */
+    bool secured;  /* the TLS handshake was done, or none was needed */
+    bool answered; /* a first byte came */
     long os_errno;
 };
 
 /* Fills reason, outcome, permanent, intentional, error_code, error, retry_ms. `jitter` in [-1, 1]. */
-void classify(struct attempt *a, const struct destination_settings *set, const struct classify_facts *f,
-              const char *curl_error, double jitter);
+void classify(struct attempt *a, const struct destination_settings *set,
+              const struct classify_facts *f, const char *curl_error, double jitter);
 /* The same for an attempt that failed before libcurl was asked (name look-up, guard). */
-void classify_failure(struct attempt *a, const struct destination_settings *set, enum reason reason, bool permanent,
-                      const char *code, const char *sentence, double jitter);
+void classify_failure(struct attempt *a, const struct destination_settings *set, enum reason reason,
+                      bool permanent, const char *code, const char *sentence, double jitter);
 
 #endif

@@ -11,8 +11,8 @@ struct delivery_table {
     size_t count;
 };
 
-struct delivery *delivery_new(const char *type, size_t type_len, const char *channel, size_t channel_len,
-                              const void *payload, size_t payload_len)
+struct delivery *delivery_new(const char *type, size_t type_len, const char *channel,
+                              size_t channel_len, const void *payload, size_t payload_len)
 {
     struct delivery *d = malloc(sizeof *d + type_len + 1 + channel_len + 1 + payload_len);
     if (!d)

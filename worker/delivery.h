@@ -19,7 +19,7 @@ struct destination;
 enum delivery_state { DELIVERY_QUEUED, DELIVERY_SENDING, DELIVERY_COMPLETING, DELIVERY_GHOST };
 
 struct delivery {
-    struct delivery *next;       /* in its destination's queue, or among the ghosts */
+    struct delivery *next;         /* in its destination's queue, or among the ghosts */
     struct delivery *next_in_slot; /* in the table */
     struct destination *dest;
     enum delivery_state state;
@@ -35,17 +35,17 @@ struct delivery {
     struct uuid event_id;
     struct uuid entry_id;
     int has_entry;
-    int has_source;  /* its event, or entry, was found */
-    char *type;      /* within `memory` */
-    char *channel;   /* NULL: none */
-    char *payload;   /* NULL: not read yet; else payload_bytes bytes */
+    int has_source;    /* its event, or entry, was found */
+    char *type;        /* within `memory` */
+    char *channel;     /* NULL: none */
+    char *payload;     /* NULL: not read yet; else payload_bytes bytes */
     int payload_owned; /* it was fetched by itself, and is freed by itself */
     char memory[];
 };
 
 /* Copies type, channel and payload (each may be NULL) behind the struct. NULL: out of memory. */
-struct delivery *delivery_new(const char *type, size_t type_len, const char *channel, size_t channel_len,
-                              const void *payload, size_t payload_len);
+struct delivery *delivery_new(const char *type, size_t type_len, const char *channel,
+                              size_t channel_len, const void *payload, size_t payload_len);
 void delivery_free(struct delivery *d);
 
 struct delivery_table;

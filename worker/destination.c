@@ -1,6 +1,6 @@
 /*
- * See destination.h. Owns the table, the ring and the settings (secrets are wiped when they go). Must never decide on
- * stale settings: the sender replaces them when arrivals say that they changed. Memory only.
+ * See destination.h. Owns the settings of one destination (secrets are wiped when they go) and what was read ahead for
+ * it. Must never decide on stale settings: the reader replaces them when arrivals say that they changed. Memory only.
  */
 #include "worker/destination.h"
 
@@ -8,19 +8,6 @@
 #include <string.h>
 
 #include "common/seal.h"
-
-#define SLOTS 8192
-
-struct destinations {
-    struct destination *slots[SLOTS];
-    struct destination *ring_head, *ring_tail;
-    size_t count;
-};
-
-struct destinations *destinations_new(void)
-{
-    return calloc(1, sizeof(struct destinations));
-}
 
 void destination_settings_release(struct destination_settings *s)
 {
@@ -32,120 +19,10 @@ void destination_settings_release(struct destination_settings *s)
     memset(s, 0, sizeof *s);
 }
 
-static void destination_free(struct destination *d)
+void destination_free(struct destination *d)
 {
     destination_settings_release(&d->set);
     free(d);
-}
-
-void destinations_free(struct destinations *t)
-{
-    for (size_t i = 0; t && i < SLOTS; i++)
-        while (t->slots[i]) {
-            struct destination *d = t->slots[i];
-            t->slots[i] = d->next_in_slot;
-            destination_free(d);
-        }
-    free(t);
-}
-
-static size_t slot(int32_t webhook_id)
-{
-    return (uint32_t)webhook_id * 2654435761u >> 19 & (SLOTS - 1);
-}
-
-struct destination *destinations_find(const struct destinations *t, int32_t webhook_id)
-{
-    struct destination *d = t->slots[slot(webhook_id)];
-    while (d && d->webhook_id != webhook_id)
-        d = d->next_in_slot;
-    return d;
-}
-
-struct destination *destinations_get(struct destinations *t, int32_t webhook_id)
-{
-    struct destination *d = destinations_find(t, webhook_id);
-    if (d || !(d = calloc(1, sizeof *d)))
-        return d;
-    d->webhook_id = webhook_id;
-    d->window = 1;
-    d->threshold = LIMIT_CONCURRENCY;
-    d->next_in_slot = t->slots[slot(webhook_id)];
-    t->slots[slot(webhook_id)] = d;
-    t->count++;
-    return d;
-}
-
-void destinations_each(struct destinations *t, void (*each)(struct destination *d, void *arg), void *arg)
-{
-    for (size_t i = 0; i < SLOTS; i++)
-        for (struct destination *d = t->slots[i]; d; d = d->next_in_slot)
-            each(d, arg);
-}
-
-static void leave_ring(struct destinations *t, struct destination *gone)
-{
-    struct destination **at = &t->ring_head, *last = NULL;
-    while (*at && *at != gone) {
-        last = *at;
-        at = &(*at)->next_ready;
-    }
-    if (!*at)
-        return;
-    *at = gone->next_ready;
-    if (t->ring_tail == gone)
-        t->ring_tail = last;
-    gone->in_ring = false;
-}
-
-void destinations_drop(struct destinations *t, bool (*idle)(struct destination *d, void *arg), void *arg)
-{
-    for (size_t i = 0; i < SLOTS; i++) {
-        struct destination **at = &t->slots[i];
-        while (*at) {
-            struct destination *d = *at;
-            if (d->queued || d->inflight || d->completing || d->reading || d->resolving || !idle(d, arg)) {
-                at = &d->next_in_slot;
-                continue;
-            }
-            *at = d->next_in_slot;
-            if (d->in_ring)
-                leave_ring(t, d);
-            destination_free(d);
-            t->count--;
-        }
-    }
-}
-
-size_t destinations_count(const struct destinations *t)
-{
-    return t->count;
-}
-
-struct destination *destinations_next(struct destinations *t)
-{
-    struct destination *d = t->ring_head;
-    if (!d)
-        return NULL;
-    t->ring_head = d->next_ready;
-    if (!t->ring_head)
-        t->ring_tail = NULL;
-    d->next_ready = NULL;
-    d->in_ring = false;
-    return d;
-}
-
-void destinations_offer(struct destinations *t, struct destination *d, int64_t now_ms)
-{
-    if (d->in_ring || !destination_may_send(d, now_ms))
-        return;
-    d->in_ring = true;
-    d->next_ready = NULL;
-    if (t->ring_tail)
-        t->ring_tail->next_ready = d;
-    else
-        t->ring_head = d;
-    t->ring_tail = d;
 }
 
 bool destination_held(const struct destination *d)
@@ -161,13 +38,14 @@ static int window(const struct destination *d)
 
 bool destination_may_send(const struct destination *d, int64_t now_ms)
 {
-    return d->known && !destination_held(d) && d->head && !d->wants_payload && d->inflight < window(d) &&
-           !d->resolving && now_ms >= d->blocked_until_ms;
+    return d->known && !destination_held(d) && d->head && !d->wants_payload &&
+           d->inflight < window(d) && !d->resolving && now_ms >= d->blocked_until_ms;
 }
 
 int destination_wants_heads(const struct destination *d, int64_t now_ms)
 {
-    if (!d->known || destination_held(d) || !d->backlog || d->reading || now_ms < d->blocked_until_ms)
+    if (!d->known || destination_held(d) || !d->backlog || d->reading ||
+        now_ms < d->blocked_until_ms)
         return 0;
     /* Enough that the next read comes back before the list is empty; little for the many that are slow. */
     int target = 2 * window(d);
@@ -178,7 +56,8 @@ int destination_wants_heads(const struct destination *d, int64_t now_ms)
     return d->queued <= target / 2 ? target - d->queued : 0;
 }
 
-void destination_arrived(struct destination *d, const struct delivery_table *held, int64_t pos, int64_t count)
+void destination_arrived(struct destination *d, const struct delivery_table *held, int64_t pos,
+                         int64_t count)
 {
     d->backlog = true;
     if (pos <= d->after && (count > 1 || !delivery_table_find(held, pos)))

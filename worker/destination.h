@@ -1,8 +1,8 @@
 /*
- * Destinations: one per webhook that has something waiting in the shards we hold.
+ * A destination: one webhook that has something waiting in the shards we hold. (All of them: destinations.h.)
  *
- * What a destination may do at a moment is derived, never stored: destination_may_send() and destination_wants_heads()
- * read its settings, window, queue and cursor. The ready ring links those that may send now, and is served in turn.
+ * What it may do at a moment is derived, never stored: destination_may_send() and destination_wants_heads() read its
+ * settings, window, queue and cursor.
  *
  * `after` is the position up to which rows were read; everything at or below it is either held or done, except what an
  * arrival below it says otherwise (destination_arrived rewinds). `backlog`: there may be rows beyond `after`.
@@ -24,8 +24,8 @@ struct destination_settings {
     int32_t project_id;
     int16_t shard;
     struct url_parts url;
-    const char *refused;  /* why the address guard refuses the URL now, or NULL */
-    char *redacted_url;   /* as attempts show it */
+    const char *refused; /* why the address guard refuses the URL now, or NULL */
+    char *redacted_url;  /* as attempts show it */
     int32_t timeout_ms;
     int16_t max_attempts;
     int32_t schedule_s[LIMIT_RETRY_SCHEDULE];
@@ -49,38 +49,21 @@ struct destination {
     struct destination *next_in_slot; /* table */
     struct destination *next_ready;   /* ring; self-linked end is NULL */
     bool in_ring;
-    bool known;                       /* settings were read */
+    bool known; /* settings were read */
     struct destination_settings set;
-    struct delivery *head, *tail;     /* read ahead, by position */
+    struct delivery *head, *tail; /* read ahead, by position */
     int queued;
     int inflight;
     int completing;
     double window;
-    double threshold;                 /* grow by one per answer below it, by one per window above */
-    int64_t blocked_until_ms;         /* Retry-After, or a name being looked up */
+    double threshold;         /* grow by one per answer below it, by one per window above */
+    int64_t blocked_until_ms; /* Retry-After, or a name being looked up */
     bool resolving;
     int64_t after;
     bool backlog;
-    bool reading;                     /* a heads query for it is under way */
-    bool wants_payload;               /* its head is waiting for its payload */
+    bool reading;       /* a heads query for it is under way */
+    bool wants_payload; /* its head is waiting for its payload */
 };
-
-struct destinations;
-
-struct destinations *destinations_new(void);
-void destinations_free(struct destinations *t);
-struct destination *destinations_find(const struct destinations *t, int32_t webhook_id);
-/* Finds or makes; NULL: out of memory. */
-struct destination *destinations_get(struct destinations *t, int32_t webhook_id);
-/* Calls `each` for all; it must not add or remove. */
-void destinations_each(struct destinations *t, void (*each)(struct destination *d, void *arg), void *arg);
-/* Removes those `idle` says yes to (nothing queued, in flight or completing is checked here as well). */
-void destinations_drop(struct destinations *t, bool (*idle)(struct destination *d, void *arg), void *arg);
-size_t destinations_count(const struct destinations *t);
-
-/* The ring of those that may send. */
-struct destination *destinations_next(struct destinations *t); /* takes the first off, or NULL */
-void destinations_offer(struct destinations *t, struct destination *d, int64_t now_ms); /* joins it if it may send */
 
 bool destination_held(const struct destination *d); /* paused, disabled or deleted */
 bool destination_may_send(const struct destination *d, int64_t now_ms);
@@ -88,7 +71,8 @@ bool destination_may_send(const struct destination *d, int64_t now_ms);
 int destination_wants_heads(const struct destination *d, int64_t now_ms);
 
 /* `count` new rows were committed, the lowest at `pos`. Rewinds unless the only one is held already. */
-void destination_arrived(struct destination *d, const struct delivery_table *held, int64_t pos, int64_t count);
+void destination_arrived(struct destination *d, const struct delivery_table *held, int64_t pos,
+                         int64_t count);
 void destination_enqueue(struct destination *d, struct delivery *row);
 struct delivery *destination_dequeue(struct destination *d);
 /* Gives up what was read ahead and not begun: the rows will be read again. */
@@ -98,5 +82,6 @@ void destination_succeeded(struct destination *d);
 void destination_troubled(struct destination *d);
 
 void destination_settings_release(struct destination_settings *s);
+void destination_free(struct destination *d);
 
 #endif

@@ -47,13 +47,27 @@ int main(int argc, char **argv)
     int once = 0, opt;
     while ((opt = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
         switch (opt) {
-        case 'c': path = optarg; break;
-        case 'o': once = 1; break;
-        case 'r': seconds = strtol(optarg, NULL, 10); break;
-        case 'l': lock = optarg; break;
-        case 'v': puts("dlo-worker " DLO_VERSION); return 0;
-        case 'h': usage(stdout); return 0;
-        default: usage(stderr); return 2;
+        case 'c':
+            path = optarg;
+            break;
+        case 'o':
+            once = 1;
+            break;
+        case 'r':
+            seconds = strtol(optarg, NULL, 10);
+            break;
+        case 'l':
+            lock = optarg;
+            break;
+        case 'v':
+            puts("dlo-worker " DLO_VERSION);
+            return 0;
+        case 'h':
+            usage(stdout);
+            return 0;
+        default:
+            usage(stderr);
+            return 2;
         }
     }
     struct config config;
@@ -65,7 +79,9 @@ int main(int argc, char **argv)
         return 2;
     log_init("dlo-worker", config.log_format, config.log_level);
     int locked = lock ? take_lock(lock) : 1;
-    int rc = locked < 0 ? 1 : locked == 0 ? 0 : supervisor_run(&config, (int64_t)seconds * 1000, once);
+    int rc = locked < 0    ? 1
+             : locked == 0 ? 0
+                           : supervisor_run(&config, (int64_t)seconds * 1000, once);
     config_release(&config);
     return rc;
 }

@@ -19,7 +19,8 @@
 #include "worker/clock.h"
 #include "worker_sql.h"
 
-#define LOCK_KEY "7236270561"  /* pg_advisory_lock key of the one active maintainer; any constant will do */
+#define LOCK_KEY                                                                                   \
+    "7236270561" /* pg_advisory_lock key of the one active maintainer; any constant will do */
 #define LOOP_MS 500
 #define GROWING_FROM 10 /* seed 000: more than ten failed deliveries is an alert line */
 
@@ -65,7 +66,8 @@ static void sweep(struct db *db)
     for (int i = 0; i < PQntuples(res) && !stop_asked; i++) {
         int64_t n = number_for(db, WORKER_SQL_DLQ_SWEEP, db_int(res, i, 0));
         if (n > 0)
-            log_info("expired: %lld entries of project %lld left the counts", (long long)n, (long long)db_int(res, i, 0));
+            log_info("expired: %lld entries of project %lld left the counts", (long long)n,
+                     (long long)db_int(res, i, 0));
     }
     PQclear(res);
 }
@@ -73,7 +75,8 @@ static void sweep(struct db *db)
 /* Moves what must outlive a drawer, a thousand rows at a time. False: a statement failed. */
 static bool carry(struct db *db, int64_t drawer)
 {
-    static const enum worker_sql duties[] = {WORKER_SQL_CARRY_WAITING, WORKER_SQL_CARRY_ENTRIES, WORKER_SQL_CARRY_EVENTS};
+    static const enum worker_sql duties[] = {WORKER_SQL_CARRY_WAITING, WORKER_SQL_CARRY_ENTRIES,
+                                             WORKER_SQL_CARRY_EVENTS};
     for (size_t i = 0; i < sizeof duties / sizeof *duties; i++) {
         int64_t moved, total = 0;
         while ((moved = number_for(db, duties[i], drawer)) > 0)
@@ -215,8 +218,8 @@ int maintainer_run(const struct config *config, int64_t run_ms, int once)
     sigprocmask(SIG_BLOCK, &stops, &open);
     prctl(PR_SET_DUMPABLE, 0);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    struct db *db = db_new(config->dsn_worker[0] ? config->dsn_worker : config->dsn_owner, "dlo-maintainer",
-                           "SET lock_timeout = '2s'");
+    struct db *db = db_new(config->dsn_worker[0] ? config->dsn_worker : config->dsn_owner,
+                           "dlo-maintainer", "SET lock_timeout = '2s'");
     if (!db)
         return 1;
     log_info("maintainer starts");

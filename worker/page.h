@@ -22,8 +22,8 @@ struct page_suspect {
 };
 
 struct page_sender {
-    struct uuid owner;      /* of the process that runs now; zero: none yet */
-    struct uuid dead_owner; /* of the one before: its leases may be taken at once */
+    struct uuid owner;                    /* of the process that runs now; zero: none yet */
+    struct uuid dead_owner;               /* of the one before: its leases may be taken at once */
     struct uuid inflight[LIMIT_INFLIGHT]; /* zero: free */
     struct page_suspect suspects[LIMIT_INFLIGHT];
     uint32_t nsuspects;
@@ -44,6 +44,7 @@ void page_begin(struct page_sender *s, unsigned slot, const struct uuid *deliver
 void page_end(struct page_sender *s, unsigned slot);
 /* The suspect with this id, or NULL. */
 struct page_suspect *page_suspect(struct page_sender *s, const struct uuid *delivery);
-void page_cleared(struct page_sender *s, struct page_suspect *suspect); /* it was sent and we live */
+void page_cleared(struct page_sender *s,
+                  struct page_suspect *suspect); /* it was sent and we live */
 
 #endif

@@ -19,7 +19,8 @@
 
 /* field measurements: memoize doubles the payload fetch; the rest keeps generic plans on their indexes */
 static const char settings[] =
-    "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_hashjoin = off; "
+    "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_hashjoin = "
+    "off; "
     "SET enable_mergejoin = off; SET enable_memoize = off; SET jit = off; SET timezone = 'UTC'; "
     "SET statement_timeout = '60s'; SET lock_timeout = '5s'; SET client_min_messages = error";
 
@@ -37,7 +38,8 @@ struct pipe {
     PGresult *last; /* of the statement under way */
 };
 
-struct pipe *pipe_new(const char *dsn, const char *application, const char *listen, const struct pipe_owner *owner)
+struct pipe *pipe_new(const char *dsn, const char *application, const char *listen,
+                      const struct pipe_owner *owner)
 {
     struct pipe *p = calloc(1, sizeof *p);
     if (p) {
@@ -88,7 +90,8 @@ static void watch(struct pipe *p, bool want_write)
 static void lose(struct pipe *p, int64_t now_ms)
 {
     bool was_up = pipe_up(p);
-    log_warn("database connection '%s' lost: %s", p->application, p->conn ? PQerrorMessage(p->conn) : "no memory");
+    log_warn("database connection '%s' lost: %s", p->application,
+             p->conn ? PQerrorMessage(p->conn) : "no memory");
     p->owner.watch(p->owner.arg, p, -1, false);
     if (p->conn)
         PQfinish(p->conn);
@@ -181,7 +184,8 @@ static int ended(struct pipe *p, PGresult *res)
     if (p->state == PIPE_SETTING_UP) {
         ExecStatusType s = PQresultStatus(res);
         if (s != PGRES_COMMAND_OK && s != PGRES_TUPLES_OK) {
-            log_error("database set-up failed at step %d: %s", p->setup_step - 1, PQresultErrorMessage(res));
+            log_error("database set-up failed at step %d: %s", p->setup_step - 1,
+                      PQresultErrorMessage(res));
             return -1;
         }
         return set_up_next(p);
@@ -235,7 +239,8 @@ void pipe_ready(struct pipe *p, int64_t now_ms)
         go_on_connecting(p, now_ms);
         return;
     }
-    if (!PQconsumeInput(p->conn) || flush(p) || read_results(p) || PQstatus(p->conn) == CONNECTION_BAD) {
+    if (!PQconsumeInput(p->conn) || flush(p) || read_results(p) ||
+        PQstatus(p->conn) == CONNECTION_BAD) {
         lose(p, now_ms);
         return;
     }
@@ -254,7 +259,8 @@ int64_t pipe_tick(struct pipe *p, int64_t now_ms)
 int pipe_send(struct pipe *p, const struct sql_statement *s, int nparams, const char *const *values,
               const int *lengths, const int *formats, bool binary, pipe_answer *answer, void *arg)
 {
-    if (p->state != PIPE_IDLE || !PQsendQueryPrepared(p->conn, s->name, nparams, values, lengths, formats, binary))
+    if (p->state != PIPE_IDLE ||
+        !PQsendQueryPrepared(p->conn, s->name, nparams, values, lengths, formats, binary))
         return -1;
     p->state = PIPE_BUSY;
     p->answer = answer;

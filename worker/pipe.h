@@ -32,7 +32,8 @@ struct pipe_owner {
 };
 
 /* `dsn` and `listen` (a channel, or NULL) must outlive the pipe. Does not connect: pipe_tick does. */
-struct pipe *pipe_new(const char *dsn, const char *application, const char *listen, const struct pipe_owner *owner);
+struct pipe *pipe_new(const char *dsn, const char *application, const char *listen,
+                      const struct pipe_owner *owner);
 void pipe_free(struct pipe *p);
 
 bool pipe_idle(const struct pipe *p); /* connected, set up, and nothing under way */

@@ -178,10 +178,11 @@ static void arg_array(struct args *a, const struct pg_array *array)
     arg_bytes(a, array->bytes.data, array->bytes.len);
 }
 
-static int ask(struct reader *r, struct pipe *pipe, enum worker_sql which, const struct args *a, bool binary,
-               pipe_answer *answer)
+static int ask(struct reader *r, struct pipe *pipe, enum worker_sql which, const struct args *a,
+               bool binary, pipe_answer *answer)
 {
-    return pipe_send(pipe, &worker_sql[which], a->n, a->values, a->lengths, a->formats, binary, answer, r);
+    return pipe_send(pipe, &worker_sql[which], a->n, a->values, a->lengths, a->formats, binary,
+                     answer, r);
 }
 
 /* True if the answer is good. A failure is logged and pauses the reader; a lost connection is told by reader_lost. */
@@ -191,7 +192,8 @@ static bool good(struct reader *r, const PGresult *res, const char *what)
     if (s == PGRES_TUPLES_OK || s == PGRES_COMMAND_OK)
         return true;
     if (res)
-        log_error("statement %s failed: sqlstate=%s %s", what, PQresultErrorField(res, PG_DIAG_SQLSTATE),
+        log_error("statement %s failed: sqlstate=%s %s", what,
+                  PQresultErrorField(res, PG_DIAG_SQLSTATE),
                   PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY));
     r->pause_until_ms = clock_ms() + PAUSE_MS;
     return false;
@@ -404,7 +406,8 @@ static void taken_over(void *arg, PGresult *res)
     struct reader *r = arg;
     if (!good(r, res, "takeover")) {
         for (int i = 0; i < LIMIT_SHARDS; i++)
-            r->fresh[i] = r->set.leases->state[i] == LEASE_HELD; /* scanning one twice does no harm */
+            r->fresh[i] =
+                r->set.leases->state[i] == LEASE_HELD; /* scanning one twice does no harm */
         return;
     }
     /* An older snapshot covers more: the shards that were polled before go on from theirs. */
@@ -439,17 +442,19 @@ static bool any_fresh(const struct reader *r)
 static unsigned char *column_bytes(const PGresult *res, int row, int col, size_t *n)
 {
     *n = 0;
-    return PQgetisnull(res, row, col) ? NULL
-                                      : PQunescapeBytea((const unsigned char *)PQgetvalue(res, row, col), n);
+    return PQgetisnull(res, row, col)
+               ? NULL
+               : PQunescapeBytea((const unsigned char *)PQgetvalue(res, row, col), n);
 }
 
 /* Opens a sealed column; the AAD names the place, so that a secret copied elsewhere does not open. -1: it does not. */
-static int open_sealed(const struct reader *r, const PGresult *res, int row, int col, const char *column, void *out,
-                       size_t cap, size_t *outlen)
+static int open_sealed(const struct reader *r, const PGresult *res, int row, int col,
+                       const char *column, void *out, size_t cap, size_t *outlen)
 {
     char aad[160];
     size_t n;
-    snprintf(aad, sizeof aad, "webhooks|%s|%s|%s", column, PQgetvalue(res, row, 1), PQgetvalue(res, row, 2));
+    snprintf(aad, sizeof aad, "webhooks|%s|%s|%s", column, PQgetvalue(res, row, 1),
+             PQgetvalue(res, row, 2));
     unsigned char *sealed = column_bytes(res, row, col, &n);
     *outlen = 0;
     if (!sealed)
@@ -457,8 +462,8 @@ static int open_sealed(const struct reader *r, const PGresult *res, int row, int
     enum seal_result rc = seal_decrypt(r->set.keyring, aad, sealed, n, out, cap, outlen);
     PQfreemem(sealed);
     if (rc != SEAL_OK)
-        log_error("webhook %s: %s cannot be opened (is key_file the one it was sealed with?)", PQgetvalue(res, row, 1),
-                  column);
+        log_error("webhook %s: %s cannot be opened (is key_file the one it was sealed with?)",
+                  PQgetvalue(res, row, 1), column);
     return rc == SEAL_OK ? 0 : -1;
 }
 
@@ -480,13 +485,15 @@ static void read_custom_headers(struct destination_settings *s, const char *json
     json_t *o = n ? json_loadb(json, n, 0, NULL) : NULL;
     const char *name;
     json_t *value;
-    json_object_foreach(o, name, value) {
+    json_object_foreach(o, name, value)
+    {
         size_t len = strlen(name) + json_string_length(value) + 4;
         if (s->header_count >= LIMIT_CUSTOM_HEADERS || !json_is_string(value))
             continue;
         char *line = malloc(len);
         if (line) {
-            bool empty = json_string_length(value) == 0; /* libcurl: "Name:" would remove it, "Name;" sends it empty */
+            bool empty = json_string_length(value) ==
+                         0; /* libcurl: "Name:" would remove it, "Name;" sends it empty */
             snprintf(line, len, empty ? "%s;" : "%s: %s", name, json_string_value(value));
             s->header_lines[s->header_count++] = line;
         }
@@ -506,7 +513,8 @@ static void read_url(struct reader *r, struct destination_settings *s, const cha
         s->refused = NULL;
 }
 
-static int read_secrets(const struct reader *r, struct destination_settings *s, const PGresult *res, int i)
+static int read_secrets(const struct reader *r, struct destination_settings *s, const PGresult *res,
+                        int i)
 {
     char headers[LIMIT_CUSTOM_HEADER_BYTES * 2];
     size_t n;
@@ -559,8 +567,8 @@ static void settings_read(void *arg, PGresult *res)
     if (!good(r, res, "webhook_settings"))
         return;
     for (int i = 0; i < PQntuples(res); i++) {
-        struct destination *d =
-            destinations_find(r->set.destinations, (int32_t)strtol(PQgetvalue(res, i, 0), NULL, 10));
+        struct destination *d = destinations_find(r->set.destinations,
+                                                  (int32_t)strtol(PQgetvalue(res, i, 0), NULL, 10));
         if (!d)
             continue;
         read_settings(r, d, res, i);
@@ -700,16 +708,18 @@ static void overdue(void *arg, PGresult *res)
         delivery_table_add(r->set.held, row);
         r->owner.ends(r->owner.arg, row, REASON_ENDPOINT_DISABLED,
                       dest->set.deleted ? "webhook_deleted" : "hold_budget_used",
-                      dest->set.deleted  ? "the webhook was deleted"
-                      : dest->set.paused ? "the webhook was paused for longer than its hold budget"
-                                         : "the webhook was disabled for longer than its hold budget");
+                      dest->set.deleted ? "the webhook was deleted"
+                      : dest->set.paused
+                          ? "the webhook was paused for longer than its hold budget"
+                          : "the webhook was disabled for longer than its hold budget");
     }
 }
 
 static void want_holds(struct destination *d, void *arg)
 {
     struct reader *r = arg;
-    if (!destination_held(d) || r->shards.count >= LIMIT_HEADS_ROWS || r->set.leases->state[d->shard] != LEASE_HELD)
+    if (!destination_held(d) || r->shards.count >= LIMIT_HEADS_ROWS ||
+        r->set.leases->state[d->shard] != LEASE_HELD)
         return;
     pg_array_int2(&r->shards, d->shard);
     pg_array_int4(&r->ints, d->webhook_id);
@@ -739,9 +749,9 @@ static void take_row(struct reader *r, struct destination *dest, const PGresult 
     bool no_source = PQgetisnull(res, i, 12);
     const char *channel = PQgetisnull(res, i, 13) ? NULL : PQgetvalue(res, i, 13);
     const char *payload = PQgetisnull(res, i, 14) ? NULL : PQgetvalue(res, i, 14);
-    struct delivery *row =
-        delivery_new(no_source ? NULL : PQgetvalue(res, i, 12), (size_t)PQgetlength(res, i, 12), channel,
-                     (size_t)PQgetlength(res, i, 13), payload, (size_t)PQgetlength(res, i, 14));
+    struct delivery *row = delivery_new(
+        no_source ? NULL : PQgetvalue(res, i, 12), (size_t)PQgetlength(res, i, 12), channel,
+        (size_t)PQgetlength(res, i, 13), payload, (size_t)PQgetlength(res, i, 14));
     if (!row)
         return; /* `after` has passed it: the rewind of the next takeover finds it */
     read_row(res, i, row);
@@ -749,7 +759,8 @@ static void take_row(struct reader *r, struct destination *dest, const PGresult 
     row->dest = dest;
     delivery_table_add(r->set.held, row);
     if (no_source)
-        r->owner.ends(r->owner.arg, row, REASON_INTERNAL, "source_missing", "its event is no longer there");
+        r->owner.ends(r->owner.arg, row, REASON_INTERNAL, "source_missing",
+                      "its event is no longer there");
     else
         destination_enqueue(dest, row);
 }
@@ -789,7 +800,8 @@ static void want_heads(struct destination *d, void *arg)
 {
     struct heads_request *q = arg;
     struct reader *r = q->r;
-    if (q->seen++ < q->from || q->rows >= LIMIT_HEADS_ROWS || r->set.leases->state[d->shard] != LEASE_HELD)
+    if (q->seen++ < q->from || q->rows >= LIMIT_HEADS_ROWS ||
+        r->set.leases->state[d->shard] != LEASE_HELD)
         return;
     int k = destination_wants_heads(d, q->now_ms);
     if (!k)
@@ -920,7 +932,8 @@ static int next_statement(struct reader *r, struct pipe *pipe, int64_t now_ms)
         return take_over(r, pipe);
     if (r->ngone)
         return tell_gone(r, pipe);
-    if (r->has_snapshot && (r->poll_now || now_ms >= r->poll_at_ms) && leases_count(l, LEASE_NONE) < LIMIT_SHARDS)
+    if (r->has_snapshot && (r->poll_now || now_ms >= r->poll_at_ms) &&
+        leases_count(l, LEASE_NONE) < LIMIT_SHARDS)
         return poll_arrivals(r, pipe, now_ms);
     if (r->settings_wanted && ask_settings(r, pipe) == 0)
         return 0;

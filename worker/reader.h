@@ -13,7 +13,7 @@
 #include "common/address_guard.h"
 #include "common/seal.h"
 #include "worker/delivery.h"
-#include "worker/destination.h"
+#include "worker/destinations.h"
 #include "worker/leases.h"
 #include "worker/pipe.h"
 
@@ -24,7 +24,8 @@ struct reader_owner {
     void (*changed)(void *arg, struct destination *d); /* it may be able to send now */
     /* A row that must end without a request: held too long, its webhook deleted, or its source missing. The row is in
      * the table of held rows already. */
-    void (*ends)(void *arg, struct delivery *row, enum reason reason, const char *code, const char *why);
+    void (*ends)(void *arg, struct delivery *row, enum reason reason, const char *code,
+                 const char *why);
     void (*counters)(void *arg, struct buf *json); /* appends the counters as a JSON object */
 };
 
@@ -43,12 +44,13 @@ void reader_free(struct reader *r);
 
 /* Sends the next statement if the pipe is idle; returns when it wants to be called again. */
 int64_t reader_tick(struct reader *r, struct pipe *pipe, int64_t now_ms);
-void reader_wake(struct reader *r);                              /* a notification: poll now */
-void reader_lost(struct reader *r);                              /* the connection was lost */
-void reader_retry_in(struct reader *r, int64_t now_ms, int64_t ms); /* a retry was written that is due then */
-void reader_webhook_gone(struct reader *r, int32_t webhook_id);  /* a receiver answered 410 */
-void reader_stop(struct reader *r);                              /* take nothing new; release what drains */
-bool reader_left(const struct reader *r);                        /* stopped, everything released */
+void reader_wake(struct reader *r); /* a notification: poll now */
+void reader_lost(struct reader *r); /* the connection was lost */
+void reader_retry_in(struct reader *r, int64_t now_ms,
+                     int64_t ms); /* a retry was written that is due then */
+void reader_webhook_gone(struct reader *r, int32_t webhook_id); /* a receiver answered 410 */
+void reader_stop(struct reader *r);       /* take nothing new; release what drains */
+bool reader_left(const struct reader *r); /* stopped, everything released */
 /* A completion was answered: the row is given up, now or when no heads query can show it any more. */
 void reader_release_row(struct reader *r, struct delivery *row);
 

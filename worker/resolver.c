@@ -53,7 +53,8 @@ static unsigned hash(const char *s)
 }
 
 /* The first address that may be connected to; filter and pin. */
-static enum resolver_answer choose(const struct resolver *r, const struct addrinfo *list, struct sockaddr_storage *out)
+static enum resolver_answer choose(const struct resolver *r, const struct addrinfo *list,
+                                   struct sockaddr_storage *out)
 {
     for (const struct addrinfo *a = list; a; a = a->ai_next) {
         if (address_guard_check(a->ai_addr, r->allow) != ADDRESS_OK)
@@ -65,9 +66,13 @@ static enum resolver_answer choose(const struct resolver *r, const struct addrin
     return RESOLVER_REFUSED;
 }
 
-static enum resolver_answer look_up(const struct resolver *r, const char *host, struct sockaddr_storage *out)
+static enum resolver_answer look_up(const struct resolver *r, const char *host,
+                                    struct sockaddr_storage *out)
 {
-    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG}, *list = NULL;
+    struct addrinfo hints = {.ai_family = AF_UNSPEC,
+                             .ai_socktype = SOCK_STREAM,
+                             .ai_flags = AI_ADDRCONFIG},
+                    *list = NULL;
     int rc = getaddrinfo(host, NULL, &hints, &list);
     if (rc == EAI_ADDRFAMILY || rc == EAI_NONAME || rc == EAI_NODATA) {
         /* Without a network interface beside the loopback, AI_ADDRCONFIG hides loopback answers. */
@@ -79,7 +84,8 @@ static enum resolver_answer look_up(const struct resolver *r, const char *host, 
         freeaddrinfo(list);
         return answer;
     }
-    return rc == EAI_NONAME || rc == EAI_NODATA || rc == EAI_ADDRFAMILY ? RESOLVER_NO_NAME : RESOLVER_TROUBLE;
+    return rc == EAI_NONAME || rc == EAI_NODATA || rc == EAI_ADDRFAMILY ? RESOLVER_NO_NAME
+                                                                        : RESOLVER_TROUBLE;
 }
 
 static void *thread_main(void *arg)
@@ -198,7 +204,8 @@ static void ask(struct resolver *r, struct entry *e, int64_t now_ms)
     pthread_cond_signal(&r->work);
 }
 
-enum resolver_answer resolver_get(struct resolver *r, const char *host, int64_t now_ms, struct sockaddr_storage *out)
+enum resolver_answer resolver_get(struct resolver *r, const char *host, int64_t now_ms,
+                                  struct sockaddr_storage *out)
 {
     enum resolver_answer answer = RESOLVER_PENDING;
     pthread_mutex_lock(&r->lock);

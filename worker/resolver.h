@@ -28,6 +28,7 @@ struct resolver *resolver_new(int threads, int event_fd, const struct address_al
 /* Does not wait for a thread that is inside getaddrinfo: only called when the process ends. */
 void resolver_free(struct resolver *r);
 
-enum resolver_answer resolver_get(struct resolver *r, const char *host, int64_t now_ms, struct sockaddr_storage *out);
+enum resolver_answer resolver_get(struct resolver *r, const char *host, int64_t now_ms,
+                                  struct sockaddr_storage *out);
 
 #endif

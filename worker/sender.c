@@ -26,7 +26,7 @@
 #include "worker/reader.h"
 #include "worker/resolver.h"
 #include "worker/stats.h"
-#include "worker/transfer.h"
+#include "worker/transfers.h"
 #include "worker/writer.h"
 
 #define EVENTS 256
@@ -57,7 +57,8 @@ struct sender {
     struct stats stats, minute_before;
     int64_t now_ms, sweep_at_ms, minute_at_ms, stop_at_ms, give_up_at_ms;
     bool stopping, once, idle_once;
-    const char *fault_type; /* fault injection for tests: sending an event of this type aborts the process */
+    const char *
+        fault_type; /* fault injection for tests: sending an event of this type aborts the process */
 };
 
 /* --- epoll -------------------------------------------------------------------------------------------------------- */
@@ -71,7 +72,8 @@ static void watch_fd(struct sender *s, enum source source, int fd, unsigned even
     }
     if (epoll_ctl(s->epoll_fd, known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &ev) == 0)
         return;
-    if (errno == EEXIST || errno == ENOENT) /* libcurl closed and reopened the number behind our back */
+    if (errno == EEXIST ||
+        errno == ENOENT) /* libcurl closed and reopened the number behind our back */
         epoll_ctl(s->epoll_fd, errno == EEXIST ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &ev);
 }
 
@@ -88,7 +90,8 @@ static void watch_pipe(void *arg, struct pipe *p, int fd, bool want_write)
     if (*known >= 0 && *known != fd)
         watch_fd(s, reads ? SOURCE_READ : SOURCE_WRITE, *known, 0, true);
     if (fd >= 0)
-        watch_fd(s, reads ? SOURCE_READ : SOURCE_WRITE, fd, EPOLLIN | (want_write ? (unsigned)EPOLLOUT : 0), *known == fd);
+        watch_fd(s, reads ? SOURCE_READ : SOURCE_WRITE, fd,
+                 EPOLLIN | (want_write ? (unsigned)EPOLLOUT : 0), *known == fd);
     *known = fd;
 }
 
@@ -122,8 +125,9 @@ static void prepare_entry(struct attempt *a)
 {
     char type[128];
     ids_new(&a->entry_id);
-    fingerprint_compute(&a->delivery->dest->set.public_id, states_reason_name((int)a->reason), a->status,
-                        content_type_of(a, type), a->response_body.data, a->response_body.len, a->error_code, &a->fp);
+    fingerprint_compute(&a->delivery->dest->set.public_id, states_reason_name((int)a->reason),
+                        a->status, content_type_of(a, type), a->response_body.data,
+                        a->response_body.len, a->error_code, &a->fp);
 }
 
 static void log_attempt(const struct attempt *a)
@@ -132,9 +136,9 @@ static void log_attempt(const struct attempt *a)
     enum log_level level = a->outcome == OUTCOME_DELIVERED ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;
     ids_format(ID_DELIVERY, &a->delivery->id, delivery);
     ids_format(ID_WEBHOOK, &a->delivery->dest->set.public_id, webhook);
-    log_write(level, "delivery=%s webhook=%s n=%d outcome=%s status=%d reason=%s ms=%d next=%lld", delivery, webhook,
-              a->delivery->tries + 1, states_outcome_name((int)a->outcome), a->status,
-              a->reason ? states_reason_name((int)a->reason) : "-", a->total_us / 1000,
+    log_write(level, "delivery=%s webhook=%s n=%d outcome=%s status=%d reason=%s ms=%d next=%lld",
+              delivery, webhook, a->delivery->tries + 1, states_outcome_name((int)a->outcome),
+              a->status, a->reason ? states_reason_name((int)a->reason) : "-", a->total_us / 1000,
               (long long)(a->outcome == OUTCOME_RETRY ? a->retry_ms / 1000 : 0));
 }
 
@@ -166,7 +170,8 @@ static void settled(void *arg, struct attempt *a)
 }
 
 /* A row that ends without a request. */
-static void ends(void *arg, struct delivery *row, enum reason reason, const char *code, const char *why)
+static void ends(void *arg, struct delivery *row, enum reason reason, const char *code,
+                 const char *why)
 {
     struct sender *s = arg;
     struct attempt *a = attempt_new(row, ATTEMPT_VERDICT, clock_us());
@@ -209,7 +214,8 @@ static void suspect_survived(struct sender *s, const struct delivery *row)
         page_cleared(s->page, suspect);
 }
 
-static void transfer_done(void *arg, struct attempt *a, const struct classify_facts *f, const char *curl_error)
+static void transfer_done(void *arg, struct attempt *a, const struct classify_facts *f,
+                          const char *curl_error)
 {
     struct sender *s = arg;
     struct delivery *row = a->delivery;
@@ -231,8 +237,8 @@ static void inject_fault(const struct sender *s, const struct delivery *row)
         abort();
 }
 
-static void fail_at_once(struct sender *s, struct attempt *a, enum reason reason, bool permanent, const char *code,
-                         const char *why)
+static void fail_at_once(struct sender *s, struct attempt *a, enum reason reason, bool permanent,
+                         const char *code, const char *why)
 {
     classify_failure(a, &a->delivery->dest->set, reason, permanent, code, why, jitter());
     learn(s, a->delivery->dest, a);
@@ -364,8 +370,8 @@ static void sweep(struct sender *s)
         destinations_drop(s->destinations, forgettable, s);
     if (s->now_ms >= s->minute_at_ms) {
         s->minute_at_ms = s->now_ms + MINUTE_MS;
-        stats_log(&s->stats, &s->minute_before, writer_stats(s->writer), transfers_count(s->transfers),
-                  leases_count(&s->leases, LEASE_HELD));
+        stats_log(&s->stats, &s->minute_before, writer_stats(s->writer),
+                  transfers_count(s->transfers), leases_count(&s->leases, LEASE_HELD));
     }
 }
 
@@ -414,8 +420,8 @@ static void changed(void *arg, struct destination *d)
 static void counters(void *arg, struct buf *json)
 {
     struct sender *s = arg;
-    stats_json(&s->stats, writer_stats(s->writer), transfers_count(s->transfers), leases_count(&s->leases, LEASE_HELD),
-               delivery_table_count(s->held), json);
+    stats_json(&s->stats, writer_stats(s->writer), transfers_count(s->transfers),
+               leases_count(&s->leases, LEASE_HELD), delivery_table_count(s->held), json);
 }
 
 static void notified(void *arg)
@@ -445,7 +451,8 @@ static void handle(struct sender *s, const struct epoll_event *ev)
     int fd = (int)(uint32_t)ev->data.u64;
     switch ((enum source)(ev->data.u64 >> 32)) {
     case SOURCE_CURL:
-        transfers_ready(s->transfers, fd, ev->events & EPOLLIN, ev->events & EPOLLOUT, ev->events & (EPOLLERR | EPOLLHUP));
+        transfers_ready(s->transfers, fd, ev->events & EPOLLIN, ev->events & EPOLLOUT,
+                        ev->events & (EPOLLERR | EPOLLHUP));
         break;
     case SOURCE_READ:
         pipe_ready(s->read_pipe, s->now_ms);
@@ -478,7 +485,8 @@ static int64_t tick(struct sender *s)
     admit(s);
     next = earliest(next, writer_tick(s->writer, s->write_pipe, s->now_ms));
     next = earliest(next, reader_tick(s->reader, s->read_pipe, s->now_ms));
-    next = earliest(next, transfers_tick(s->transfers, s->now_ms)); /* admission sets curl's timer */
+    next =
+        earliest(next, transfers_tick(s->transfers, s->now_ms)); /* admission sets curl's timer */
     if (s->stop_at_ms && s->now_ms >= s->stop_at_ms)
         stop(s);
     return earliest(next, s->sweep_at_ms);
@@ -516,7 +524,10 @@ static void loop(struct sender *s)
             look_for_the_end(s);
         }
         int64_t wait = next - clock_ms();
-        int n = epoll_wait(s->epoll_fd, events, EVENTS, wait < 0 ? 0 : wait > 1000 ? 1000 : (int)wait);
+        int n = epoll_wait(s->epoll_fd, events, EVENTS,
+                           wait < 0      ? 0
+                           : wait > 1000 ? 1000
+                                         : (int)wait);
         s->now_ms = clock_ms();
         for (int i = 0; i < n; i++)
             handle(s, &events[i]);
@@ -562,7 +573,8 @@ static int read_operator_settings(struct sender *s)
 static int make_parts(struct sender *s)
 {
     const char *dsn = s->config->dsn_worker[0] ? s->config->dsn_worker : s->config->dsn_owner;
-    const char *ca = s->config->ca_file[0] ? s->config->ca_file : "/etc/ssl/certs/ca-certificates.crt";
+    const char *ca =
+        s->config->ca_file[0] ? s->config->ca_file : "/etc/ssl/certs/ca-certificates.crt";
     struct transfers_owner transfers_owner = {s, watch_curl, transfer_done};
     struct pipe_owner pipe_owner = {s, watch_pipe, notified, pipe_connected, pipe_lost};
     struct reader_owner reader_owner = {s, changed, ends, counters};
@@ -576,8 +588,8 @@ static int make_parts(struct sender *s)
     s->writer = writer_new(&s->owner, &s->leases, settled, s);
     s->read_pipe = pipe_new(dsn, "dlo-sender", "dlo_wake", &pipe_owner);
     s->write_pipe = pipe_new(dsn, "dlo-sender-outcomes", NULL, &pipe_owner);
-    bool made = s->destinations && s->held && s->transfers && s->resolver && s->reader && s->writer && s->read_pipe &&
-                s->write_pipe;
+    bool made = s->destinations && s->held && s->transfers && s->resolver && s->reader &&
+                s->writer && s->read_pipe && s->write_pipe;
     if (!made)
         log_error("out of memory");
     return made ? 0 : -1;
@@ -609,12 +621,14 @@ static void harden(void)
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     signal(SIGPIPE, SIG_IGN);
     unsetenv("SSLKEYLOGFILE");
-    const char *proxies[] = {"http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"};
+    const char *proxies[] = {"http_proxy", "https_proxy", "all_proxy",
+                             "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"};
     for (size_t i = 0; i < sizeof proxies / sizeof *proxies; i++)
         unsetenv(proxies[i]);
 }
 
-int sender_run(const struct config *config, struct page_sender *page, int index, int64_t run_ms, int once)
+int sender_run(const struct config *config, struct page_sender *page, int index, int64_t run_ms,
+               int once)
 {
     struct sender s = {.config = config, .page = page, .read_fd = -1, .write_fd = -1, .once = once};
     harden();

@@ -95,7 +95,8 @@ static bool own_fault(int status)
     if (!WIFSIGNALED(status))
         return false;
     int sig = WTERMSIG(status);
-    return sig == SIGSEGV || sig == SIGBUS || sig == SIGABRT || sig == SIGILL || sig == SIGFPE || sig == SIGTRAP;
+    return sig == SIGSEGV || sig == SIGBUS || sig == SIGABRT || sig == SIGILL || sig == SIGFPE ||
+           sig == SIGTRAP;
 }
 
 static void reaped(struct supervisor *s, int index, int status, int64_t now_ms)
@@ -190,7 +191,8 @@ static void watch(struct supervisor *s)
         bool soon = false;
         for (int i = 0; i < s->count; i++)
             soon = soon || !s->children[i].pid;
-        pselect(0, NULL, NULL, NULL, soon ? &tick : &second, &waiting); /* signals only get in here */
+        pselect(0, NULL, NULL, NULL, soon ? &tick : &second,
+                &waiting); /* signals only get in here */
         now_ms = clock_ms();
         obey(s, now_ms, &seen);
         reap(s, now_ms);

@@ -26,10 +26,10 @@ struct column {
     void (*fill)(struct pg_array *to, const struct attempt *a);
 };
 
-#define FILL(name, call) \
-    static void fill_##name(struct pg_array *to, const struct attempt *a) \
-    { \
-        call; \
+#define FILL(name, call)                                                                           \
+    static void fill_##name(struct pg_array *to, const struct attempt *a)                          \
+    {                                                                                              \
+        call;                                                                                      \
     }
 
 static void text_or_null(struct pg_array *to, const char *s)
@@ -48,7 +48,8 @@ static void buf_or_null(struct pg_array *to, const struct buf *b)
 /* Of a success a little is kept, of a failure up to the cap. */
 static size_t body_kept(const struct attempt *a)
 {
-    size_t cap = a->outcome == OUTCOME_DELIVERED ? LIMIT_RESPONSE_SUCCESS_BYTES : LIMIT_RESPONSE_FAILURE_BYTES;
+    size_t cap = a->outcome == OUTCOME_DELIVERED ? LIMIT_RESPONSE_SUCCESS_BYTES
+                                                 : LIMIT_RESPONSE_FAILURE_BYTES;
     return a->response_body.len < cap ? a->response_body.len : cap;
 }
 
@@ -100,15 +101,36 @@ FILL(fingerprint, pg_array_bytes(to, a->fp.id, sizeof a->fp.id))
 FILL(template, text_or_null(to, a->fp.text))
 
 static const struct column columns[] = {
-    {PG_INT2, fill_shard},         {PG_INT4, fill_webhook},   {PG_INT8, fill_pos},         {PG_UUID, fill_delivery},
-    {PG_INT2, fill_n},             {PG_INT2, fill_kind},      {PG_INT2, fill_outcome},     {PG_INT2, fill_reason},
-    {PG_INT2, fill_status},        {PG_INT8, fill_age},       {PG_INT8, fill_retry},       {PG_TEXT, fill_error_code},
-    {PG_TEXT, fill_error},         {PG_TEXT, fill_url},       {PG_TEXT, fill_request_headers},
-    {PG_BYTEA, fill_body_hash},    {PG_TEXT, fill_response_headers},
-    {PG_BYTEA, fill_response_body}, {PG_BOOL, fill_truncated}, {PG_INT4, fill_dns},        {PG_INT4, fill_connect},
-    {PG_INT4, fill_tls},           {PG_INT4, fill_ttfb},      {PG_INT4, fill_total},       {PG_TEXT, fill_remote},
+    {PG_INT2, fill_shard},
+    {PG_INT4, fill_webhook},
+    {PG_INT8, fill_pos},
+    {PG_UUID, fill_delivery},
+    {PG_INT2, fill_n},
+    {PG_INT2, fill_kind},
+    {PG_INT2, fill_outcome},
+    {PG_INT2, fill_reason},
+    {PG_INT2, fill_status},
+    {PG_INT8, fill_age},
+    {PG_INT8, fill_retry},
+    {PG_TEXT, fill_error_code},
+    {PG_TEXT, fill_error},
+    {PG_TEXT, fill_url},
+    {PG_TEXT, fill_request_headers},
+    {PG_BYTEA, fill_body_hash},
+    {PG_TEXT, fill_response_headers},
+    {PG_BYTEA, fill_response_body},
+    {PG_BOOL, fill_truncated},
+    {PG_INT4, fill_dns},
+    {PG_INT4, fill_connect},
+    {PG_INT4, fill_tls},
+    {PG_INT4, fill_ttfb},
+    {PG_INT4, fill_total},
+    {PG_TEXT, fill_remote},
     /* complete_final.sql only */
-    {PG_UUID, fill_entry},         {PG_BOOL, fill_permanent}, {PG_BOOL, fill_intentional}, {PG_BYTEA, fill_fingerprint},
+    {PG_UUID, fill_entry},
+    {PG_BOOL, fill_permanent},
+    {PG_BOOL, fill_intentional},
+    {PG_BYTEA, fill_fingerprint},
     {PG_TEXT, fill_template},
 };
 #define COLUMNS ((int)(sizeof columns / sizeof *columns))
@@ -138,7 +160,8 @@ struct writer {
     struct writer_stats stats;
 };
 
-struct writer *writer_new(const struct uuid *owner, const struct leases *leases, writer_finished *finished, void *arg)
+struct writer *writer_new(const struct uuid *owner, const struct leases *leases,
+                          writer_finished *finished, void *arg)
 {
     struct writer *w = calloc(1, sizeof *w);
     if (!w)
@@ -258,7 +281,8 @@ static void make_internal(struct attempt *a)
 static void refused(struct writer *w, const PGresult *res, int64_t now_ms)
 {
     int n = w->current.count, kind = w->current_kind;
-    log_error("completion of %d results failed: sqlstate=%s %s", n, PQresultErrorField(res, PG_DIAG_SQLSTATE),
+    log_error("completion of %d results failed: sqlstate=%s %s", n,
+              PQresultErrorField(res, PG_DIAG_SQLSTATE),
               PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY));
     w->not_before_ms = now_ms + RETRY_PAUSE_MS;
     if (pipe_transient(res)) {
@@ -306,7 +330,8 @@ static void answered(void *arg, PGresult *res)
 
 static bool due(const struct queue *q, int limit, int64_t now_ms)
 {
-    return q->head && (q->count >= limit || q->bytes >= LIMIT_BATCH_BYTES || now_ms - q->since_ms >= LIMIT_BATCH_WAIT_MS);
+    return q->head && (q->count >= limit || q->bytes >= LIMIT_BATCH_BYTES ||
+                       now_ms - q->since_ms >= LIMIT_BATCH_WAIT_MS);
 }
 
 static void take(struct writer *w, int kind)
@@ -345,7 +370,8 @@ static int send_current(struct writer *w, struct pipe *pipe)
         lengths[i] = i ? (int)arrays[i]->bytes.len : (int)sizeof w->owner.b;
         formats[i] = 1;
     }
-    const struct sql_statement *s = &worker_sql[w->current_kind ? WORKER_SQL_COMPLETE_FINAL : WORKER_SQL_COMPLETE];
+    const struct sql_statement *s =
+        &worker_sql[w->current_kind ? WORKER_SQL_COMPLETE_FINAL : WORKER_SQL_COMPLETE];
     return pipe_send(pipe, s, FENCE + ncolumns, values, lengths, formats, false, answered, w);
 }
 

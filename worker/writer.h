@@ -27,7 +27,8 @@ struct writer_stats {
  * delivery is the callee's again. */
 typedef void writer_finished(void *arg, struct attempt *a);
 
-struct writer *writer_new(const struct uuid *owner, const struct leases *leases, writer_finished *finished, void *arg);
+struct writer *writer_new(const struct uuid *owner, const struct leases *leases,
+                          writer_finished *finished, void *arg);
 void writer_free(struct writer *w);
 
 void writer_add(struct writer *w, struct attempt *a, int64_t now_ms);

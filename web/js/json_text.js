@@ -23,17 +23,21 @@ export function layOut(text) {
   const out = [];
   const tokens = text.match(TOKENS) ?? [];
   let depth = 0;
-  const line = () => out.push({ text: `\n${"  ".repeat(Math.min(depth, 40))}`, kind: "" });
+  const line = (/** @type {number} */ at) => out.push({ text: `\n${"  ".repeat(Math.max(0, Math.min(at, 40)))}`, kind: "" });
   for (let i = 0; i < tokens.length; i++) {
     const token = tokens[i], next = tokens[i + 1];
     const opens = token === "{" || token === "[", closes = next === "}" || next === "]";
     if (token === "}" || token === "]") depth -= 1;
     out.push({ text: token, kind: kindOf(token, next) });
-    if (opens && closes) { out.push({ text: next, kind: "" }); i += 1; if (endsLine(tokens[i + 1])) line(); continue; }
-    if (opens) depth += 1;
-    if (opens || token === ",") line();
+    if (opens && closes) {
+      out.push({ text: next, kind: "" });
+      i += 1;
+    } else if (opens) {
+      depth += 1;
+    }
+    if (opens !== closes && (opens || token === ",")) line(depth);
     else if (token === ":") out.push({ text: " ", kind: "" });
-    else if (endsLine(next)) { depth -= 1; line(); depth += 1; }
+    else if (endsLine(tokens[i + 1])) line(depth - 1);
   }
   return out;
 }

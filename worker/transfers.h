@@ -5,8 +5,8 @@
  * libcurl's connection key per host name (CURLOPT_RESOLVE): with CONNECT_TO all hosts behind one address share a bundle
  * that each request walks (measured: 5,000 of them, 160/s).
  */
-#ifndef DLO_WORKER_TRANSFER_H
-#define DLO_WORKER_TRANSFER_H
+#ifndef DLO_WORKER_TRANSFERS_H
+#define DLO_WORKER_TRANSFERS_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,12 +23,13 @@ struct transfers_owner {
     void *arg;
     void (*watch)(void *arg, int fd, unsigned epoll_events, bool known); /* events 0: forget it */
     /* The attempt has ended; facts and libcurl's words are for classify(). The attempt is the owner's again. */
-    void (*done)(void *arg, struct attempt *a, const struct classify_facts *f, const char *curl_error);
+    void (*done)(void *arg, struct attempt *a, const struct classify_facts *f,
+                 const char *curl_error);
 };
 
 /* `allow`, `page` and the strings must outlive it. NULL: out of memory. */
-struct transfers *transfers_new(const char *ca_file, const struct address_allow *allow, struct page_sender *page,
-                                const struct transfers_owner *owner);
+struct transfers *transfers_new(const char *ca_file, const struct address_allow *allow,
+                                struct page_sender *page, const struct transfers_owner *owner);
 void transfers_free(struct transfers *t);
 
 int transfers_count(const struct transfers *t);

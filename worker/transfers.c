@@ -1,9 +1,9 @@
 /*
- * See transfer.h. Owns the multi handle, a fixed set of easy handles and the slots of the shared page. Must never
+ * See transfers.h. Owns the multi handle, a fixed set of easy handles and the slots of the shared page. Must never
  * resolve a name, follow a redirect, or connect to an address the guard did not pass: checked when the socket is made
  * and again before the request is written, also on a reused connection. A crash leaves requests that may have arrived.
  */
-#include "worker/transfer.h"
+#include "worker/transfers.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -54,7 +54,8 @@ struct transfers {
 static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *addr)
 {
     struct transfer *tr = arg;
-    if (purpose != CURLSOCKTYPE_IPCXN || address_guard_check(&addr->addr, tr->set->allow) != ADDRESS_OK) {
+    if (purpose != CURLSOCKTYPE_IPCXN ||
+        address_guard_check(&addr->addr, tr->set->allow) != ADDRESS_OK) {
         tr->refused = true;
         return CURL_SOCKET_BAD;
     }
@@ -62,7 +63,8 @@ static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_so
 }
 
 /* Also runs on a reused connection: what was allowed when it was opened must still be. */
-static int before_request(void *arg, char *remote_ip, char *local_ip, int remote_port, int local_port)
+static int before_request(void *arg, char *remote_ip, char *local_ip, int remote_port,
+                          int local_port)
 {
     struct transfer *tr = arg;
     struct sockaddr_storage addr;
@@ -109,8 +111,10 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *kn
 {
     struct transfers *t = arg;
     (void)easy;
-    unsigned events = what == CURL_POLL_REMOVE ? 0
-                      : (what & CURL_POLL_IN ? (unsigned)EPOLLIN : 0) | (what & CURL_POLL_OUT ? (unsigned)EPOLLOUT : 0);
+    unsigned events = what == CURL_POLL_REMOVE
+                          ? 0
+                          : (what & CURL_POLL_IN ? (unsigned)EPOLLIN : 0) |
+                                (what & CURL_POLL_OUT ? (unsigned)EPOLLOUT : 0);
     t->owner.watch(t->owner.arg, fd, events, known != NULL);
     curl_multi_assign(t->multi, fd, what == CURL_POLL_REMOVE ? NULL : t);
     return 0;
@@ -140,7 +144,8 @@ static int prepare_easy(struct transfers *t, struct transfer *tr)
     curl_easy_setopt(e, CURLOPT_PROXY, "");
     curl_easy_setopt(e, CURLOPT_NOPROXY, "*");
     curl_easy_setopt(e, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
-    curl_easy_setopt(e, CURLOPT_CAPATH, NULL); /* with it the CA bundle is read for every connection: 22 ms of CPU */
+    curl_easy_setopt(e, CURLOPT_CAPATH,
+                     NULL); /* with it the CA bundle is read for every connection: 22 ms of CPU */
     curl_easy_setopt(e, CURLOPT_CAINFO, t->ca_file);
     curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, 1L);
     curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, 2L);
@@ -162,8 +167,8 @@ static int prepare_easy(struct transfers *t, struct transfer *tr)
     return 0;
 }
 
-struct transfers *transfers_new(const char *ca_file, const struct address_allow *allow, struct page_sender *page,
-                                const struct transfers_owner *owner)
+struct transfers *transfers_new(const char *ca_file, const struct address_allow *allow,
+                                struct page_sender *page, const struct transfers_owner *owner)
 {
     struct transfers *t = calloc(1, sizeof *t);
     if (!t)
@@ -234,7 +239,8 @@ static int add_header(struct transfer *tr, const char *line, const char *shown)
     return 0;
 }
 
-static int add_headerf(struct transfer *tr, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static int add_headerf(struct transfer *tr, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 static int add_headerf(struct transfer *tr, const char *fmt, ...)
 {
     char line[512];
@@ -246,18 +252,22 @@ static int add_headerf(struct transfer *tr, const char *fmt, ...)
 }
 
 /* Standard Webhooks: id, timestamp and one signature for each key that is in force. */
-static int add_signature(struct transfer *tr, const struct delivery *d, const struct destination_settings *set)
+static int add_signature(struct transfer *tr, const struct delivery *d,
+                         const struct destination_settings *set)
 {
     char id[IDS_TEXT_MAX], signatures[2 * SIGNING_V1_TEXT + 2] = "";
     int64_t now = time(NULL);
     ids_format(ID_EVENT, &d->event_id, id);
     for (int i = 0; i < 2 && set->key_len[i]; i++) {
         char one[SIGNING_V1_TEXT];
-        if (signing_v1(set->keys[i], set->key_len[i], id, now, d->payload, (size_t)d->payload_bytes, one))
+        if (signing_v1(set->keys[i], set->key_len[i], id, now, d->payload, (size_t)d->payload_bytes,
+                       one))
             return -1;
-        snprintf(signatures + strlen(signatures), sizeof signatures - strlen(signatures), "%s%s", i ? " " : "", one);
+        snprintf(signatures + strlen(signatures), sizeof signatures - strlen(signatures), "%s%s",
+                 i ? " " : "", one);
     }
-    return add_headerf(tr, "webhook-id: %s", id) || add_headerf(tr, "webhook-timestamp: %lld", (long long)now) ||
+    return add_headerf(tr, "webhook-id: %s", id) ||
+           add_headerf(tr, "webhook-timestamp: %lld", (long long)now) ||
            add_headerf(tr, "webhook-signature: %s", signatures);
 }
 
@@ -271,7 +281,8 @@ static int add_replay(struct transfer *tr, const struct delivery *d)
     ids_format(ID_ENTRY, &d->entry_id, entry);
     gmtime_r(&now, &tm);
     strftime(at, sizeof at, "%Y-%m-%dT%H:%M:%SZ", &tm);
-    return add_headerf(tr, "x-replayed-from: %s", entry) || add_headerf(tr, "x-replayed-at: %s", at) ||
+    return add_headerf(tr, "x-replayed-from: %s", entry) ||
+           add_headerf(tr, "x-replayed-at: %s", at) ||
            add_headerf(tr, "x-replay-generation: %d", d->generation);
 }
 
@@ -294,8 +305,10 @@ static int add_headers(struct transfer *tr)
     char id[IDS_TEXT_MAX];
     ids_format(ID_DELIVERY, &d->id, id);
     if (add_headerf(tr, "content-type: application/json") || add_signature(tr, d, set) ||
-        add_headerf(tr, "dlo-delivery-id: %s", id) || add_headerf(tr, "dlo-attempt: %d", d->tries + 1) ||
-        add_headerf(tr, "dlo-event-type: %s", d->type) || (d->channel && add_headerf(tr, "dlo-channel: %s", d->channel)) ||
+        add_headerf(tr, "dlo-delivery-id: %s", id) ||
+        add_headerf(tr, "dlo-attempt: %d", d->tries + 1) ||
+        add_headerf(tr, "dlo-event-type: %s", d->type) ||
+        (d->channel && add_headerf(tr, "dlo-channel: %s", d->channel)) ||
         add_headerf(tr, "user-agent: dlo/" DLO_VERSION) || add_replay(tr, d) || add_custom(tr, set))
         return -1;
     struct curl_slist *more = curl_slist_append(tr->headers, "Expect:");
@@ -304,13 +317,15 @@ static int add_headers(struct transfer *tr)
 }
 
 /* "host:port:address" for libcurl's own cache, which then never looks anything up. */
-static int add_pin(struct transfer *tr, const struct url_parts *url, const struct sockaddr_storage *pin)
+static int add_pin(struct transfer *tr, const struct url_parts *url,
+                   const struct sockaddr_storage *pin)
 {
     char address[INET6_ADDRSTRLEN], entry[512];
     if (!pin)
         return 0;
-    const void *raw = pin->ss_family == AF_INET ? (const void *)&((const struct sockaddr_in *)pin)->sin_addr
-                                                : (const void *)&((const struct sockaddr_in6 *)pin)->sin6_addr;
+    const void *raw = pin->ss_family == AF_INET
+                          ? (const void *)&((const struct sockaddr_in *)pin)->sin_addr
+                          : (const void *)&((const struct sockaddr_in6 *)pin)->sin6_addr;
     inet_ntop(pin->ss_family, raw, address, sizeof address);
     snprintf(entry, sizeof entry, "%s:%u:%s", url->host, url->port, address);
     tr->pin = curl_slist_append(NULL, entry);
@@ -331,7 +346,8 @@ static int set_request(struct transfer *tr, const struct sockaddr_storage *pin)
     curl_easy_setopt(e, CURLOPT_RESOLVE, tr->pin);
     curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)set->timeout_ms);
     curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS,
-                     set->timeout_ms < CONNECT_TIMEOUT_MS ? (long)set->timeout_ms : CONNECT_TIMEOUT_MS);
+                     set->timeout_ms < CONNECT_TIMEOUT_MS ? (long)set->timeout_ms
+                                                          : CONNECT_TIMEOUT_MS);
     return 0;
 }
 
@@ -381,8 +397,10 @@ static int32_t micros(CURL *e, CURLINFO what)
 /* libcurl's times are all since the start; ours are the lengths of the parts. */
 static void read_timing(CURL *e, struct attempt *a, struct classify_facts *f)
 {
-    int32_t name = micros(e, CURLINFO_NAMELOOKUP_TIME_T), connect = micros(e, CURLINFO_CONNECT_TIME_T);
-    int32_t tls = micros(e, CURLINFO_APPCONNECT_TIME_T), first = micros(e, CURLINFO_STARTTRANSFER_TIME_T);
+    int32_t name = micros(e, CURLINFO_NAMELOOKUP_TIME_T),
+            connect = micros(e, CURLINFO_CONNECT_TIME_T);
+    int32_t tls = micros(e, CURLINFO_APPCONNECT_TIME_T),
+            first = micros(e, CURLINFO_STARTTRANSFER_TIME_T);
     long opened = 0;
     curl_easy_getinfo(e, CURLINFO_NUM_CONNECTS, &opened);
     a->dns_us = opened ? name : 0;
@@ -402,13 +420,14 @@ static void read_headers(CURL *e, struct attempt *a)
     if (curl_easy_header(e, "Retry-After", 0, CURLH_HEADER, -1, &h) == CURLHE_OK)
         a->retry_after_s = http_date_retry_after(h->value, strlen(h->value), time(NULL));
     char redacted[2 * LIMIT_RESPONSE_HEADERS_BYTES];
-    size_t n = redact_headers(a->response_headers.data ? a->response_headers.data : "", a->response_headers.len, NULL,
-                              redacted, sizeof redacted);
+    size_t n = redact_headers(a->response_headers.data ? a->response_headers.data : "",
+                              a->response_headers.len, NULL, redacted, sizeof redacted);
     struct buf clean;
     buf_init(&clean, 2 * LIMIT_RESPONSE_HEADERS_BYTES);
     char *to = buf_reserve(&clean, n * 3 + 1 < clean.cap ? n * 3 + 1 : clean.cap);
     if (to)
-        buf_grown(&clean, redact_to_utf8(redacted, n, to, n * 3 + 1 < clean.cap ? n * 3 + 1 : clean.cap));
+        buf_grown(&clean,
+                  redact_to_utf8(redacted, n, to, n * 3 + 1 < clean.cap ? n * 3 + 1 : clean.cap));
     buf_release(&a->response_headers);
     a->response_headers = clean;
 }
@@ -449,7 +468,8 @@ static void read_messages(struct transfers *t)
 void transfers_ready(struct transfers *t, int fd, bool readable, bool writable, bool error)
 {
     int running;
-    int mask = (readable ? CURL_CSELECT_IN : 0) | (writable ? CURL_CSELECT_OUT : 0) | (error ? CURL_CSELECT_ERR : 0);
+    int mask = (readable ? CURL_CSELECT_IN : 0) | (writable ? CURL_CSELECT_OUT : 0) |
+               (error ? CURL_CSELECT_ERR : 0);
     curl_multi_socket_action(t->multi, fd, mask, &running);
     read_messages(t);
 }
