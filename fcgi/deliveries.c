@@ -14,7 +14,6 @@
 #include "common/states.h"
 #include "fcgi/attempt_view.h"
 #include "fcgi/column.h"
-#include "fcgi/pinned.h"
 #include "fcgi/redrive.h"
 #include "fcgi/window.h"
 #include "fcgi_sql.h"
@@ -163,7 +162,7 @@ static bool add_heads(struct call *c, json_t *deliveries)
     db_args_binary(&args, entries.bytes.data, entries.bytes.len);
     bool ok =
         entries.count == 0 ||
-        route_db_ok(c, pinned_run(c->desk->db, &fcgi_sql[FCGI_SQL_DELIVERY_HEADS], &args, &res));
+        route_db_ok(c, db_run(c->desk->db, &fcgi_sql[FCGI_SQL_DELIVERY_HEADS], &args, &res));
     for (int row = 0; res && row < PQntuples(res); row++) {
         struct uuid id;
         char shown[IDS_TEXT_MAX];

@@ -11,7 +11,6 @@
 #include "common/limits.h"
 #include "common/states.h"
 #include "fcgi/column.h"
-#include "fcgi/pinned.h"
 #include "fcgi_sql.h"
 
 #define VALUES_BYTES 65536
@@ -427,7 +426,7 @@ static enum db_status count_by_counters(const struct entry_filter *f, struct cal
     bind_value(&args, &f->fields[FIELD_WEBHOOK]);
     bind_value(&args, &f->fields[FIELD_CHANNEL]);
     bind_value(&args, &f->fields[FIELD_REASON]);
-    return pinned_run(c->desk->db, &fcgi_sql[FCGI_SQL_ENTRY_COUNT], &args, res);
+    return db_run(c->desk->db, &fcgi_sql[FCGI_SQL_ENTRY_COUNT], &args, res);
 }
 
 static enum db_status count_by_rows(const struct entry_filter *f, struct call *c, PGresult **res)
@@ -441,7 +440,7 @@ static enum db_status count_by_rows(const struct entry_filter *f, struct call *c
     add_conditions(f, false, &sql, &args);
     buf_printf(&sql, " LIMIT %d) x", LIMIT_COUNT_ROWS + 1);
     enum db_status status =
-        sql.failed ? DB_FAILED : pinned_run_text(c->desk->db, sql.data, &args, res);
+        sql.failed ? DB_FAILED : db_run_text(c->desk->db, sql.data, &args, res);
     buf_release(&sql);
     return status;
 }

@@ -4,7 +4,6 @@
 #include "common/states.h"
 #include "fcgi/attempt_view.h"
 #include "fcgi/column.h"
-#include "fcgi/pinned.h"
 #include "fcgi/splice.h"
 #include "fcgi_sql.h"
 
@@ -54,7 +53,7 @@ enum db_status entry_view_find(struct call *c, const struct uuid *id, PGresult *
     db_args_init(&args);
     db_args_int(&args, c->who.project_id);
     db_args_uuid(&args, id);
-    return pinned_run(c->desk->db, &fcgi_sql[FCGI_SQL_ENTRY_ROWS], &args, res);
+    return db_run(c->desk->db, &fcgi_sql[FCGI_SQL_ENTRY_ROWS], &args, res);
 }
 
 enum db_status entry_view_rows(struct call *c, const char *select, const struct db_args *args,
@@ -64,7 +63,7 @@ enum db_status entry_view_rows(struct call *c, const char *select, const struct 
     buf_init(&sql, SPLICE_TEXT_MAX);
     splice_statement(&sql, fcgi_sql[FCGI_SQL_ENTRY_ROWS].text, select);
     enum db_status status =
-        sql.failed ? DB_FAILED : pinned_run_text(c->desk->db, sql.data, args, res);
+        sql.failed ? DB_FAILED : db_run_text(c->desk->db, sql.data, args, res);
     buf_release(&sql);
     return status;
 }

@@ -11,7 +11,6 @@
 #include "common/states.h"
 #include "fcgi/column.h"
 #include "fcgi/entry_filter.h"
-#include "fcgi/pinned.h"
 #include "fcgi_sql.h"
 
 #define N(a) (sizeof(a) / sizeof *(a))
@@ -71,7 +70,7 @@ static enum db_status run(struct call *c, enum fcgi_sql statement, PGresult **re
     struct db_args args;
     db_args_init(&args);
     db_args_int(&args, c->who.project_id);
-    return pinned_run(c->desk->db, &fcgi_sql[statement], &args, res);
+    return db_run(c->desk->db, &fcgi_sql[statement], &args, res);
 }
 
 static enum db_status add_numbers(struct call *c, json_t *to)

@@ -212,7 +212,7 @@ static void render(struct response *rs, const struct request *rq, bool legacy)
         make_legacy(rs);
     else if (rs->problem && rs->json)
         json_object_set_new(rs->json, "requestId", json_string(rq->id));
-    char *text = rs->json ? json_dumps(rs->json, JSON_COMPACT) : NULL;
+    char *text = rs->json ? json_dumps(rs->json, JSON_COMPACT | JSON_REAL_PRECISION(12)) : NULL;
     if (text)
         buf_add_str(&rs->body, text);
     free(text);
@@ -232,14 +232,23 @@ static bool client_has(const struct request *rq, const char *tag)
     return given && (strstr(given, tag) || strcmp(given, "*") == 0);
 }
 
-/* The tag is of the bytes as rendered, which is as weak as it gets and needs no version. */
+/* What differs between two answers although nothing has changed: a cursor is sealed anew each time. */
+static const char *const untagged[] = {"nextCursor", "countedAt"};
+
+/* The tag is of the members as rendered, which is as weak as it gets and needs no version. */
 static void tag_body(struct response *rs, const struct request *rq)
 {
     unsigned char digest[EVP_MAX_MD_SIZE];
     char tag[40] = "W/\"";
     size_t n = 3;
-    if (rs->status != 200 ||
-        EVP_Digest(rs->body.data, rs->body.len, digest, NULL, EVP_sha256(), NULL) != 1)
+    json_t *lasting = json_copy(rs->json);
+    for (size_t i = 0; i < sizeof untagged / sizeof *untagged; i++)
+        json_object_del(lasting, untagged[i]);
+    char *text = json_dumps(lasting, JSON_COMPACT);
+    json_decref(lasting);
+    bool hashed = text && EVP_Digest(text, strlen(text), digest, NULL, EVP_sha256(), NULL) == 1;
+    free(text);
+    if (rs->status != 200 || !hashed)
         return;
     for (size_t i = 0; i < 12; i++, n += 2)
         snprintf(tag + n, sizeof tag - n, "%02x", digest[i]);

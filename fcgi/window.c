@@ -7,7 +7,6 @@
 #include <time.h>
 
 #include "common/limits.h"
-#include "fcgi/pinned.h"
 #include "fcgi/splice.h"
 
 #define WINDOW_MS 1500
@@ -78,12 +77,12 @@ static enum db_status run(struct call *c, const struct sql_statement *statement,
     struct buf sql;
     char limit[16];
     if (rows == PAGE_ROWS)
-        return pinned_run(c->desk->db, statement, args, res);
+        return db_run(c->desk->db, statement, args, res);
     snprintf(limit, sizeof limit, "%d", rows);
     buf_init(&sql, SPLICE_TEXT_MAX);
     splice_statement(&sql, statement->text, limit);
     enum db_status status =
-        sql.failed ? DB_FAILED : pinned_run_text(c->desk->db, sql.data, args, res);
+        sql.failed ? DB_FAILED : db_run_text(c->desk->db, sql.data, args, res);
     buf_release(&sql);
     return status;
 }

@@ -322,6 +322,8 @@ CREATE TABLE dead_letters (
 CREATE INDEX dead_letters_page     ON dead_letters (project_id, state, created_at DESC, id DESC);
 CREATE INDEX dead_letters_webhook  ON dead_letters (webhook_id, state, created_at DESC, id DESC);
 CREATE INDEX dead_letters_all      ON dead_letters (project_id, created_at DESC, id DESC);
+CREATE INDEX dead_letters_external ON dead_letters (project_id, external_id, created_at DESC, id DESC)
+    WHERE external_id IS NOT NULL;
 CREATE INDEX dead_letters_delivery ON dead_letters (project_id, delivery_id);
 
 -- The ledger, wide half: immutable. What is needed to understand and to repeat the delivery.
@@ -431,13 +433,14 @@ $$;
 -- One entry from one state to another; no row if it is no longer in the first. A function because an UPDATE joined to a
 -- set may be planned the other way round: every drawer scanned for each batch.
 CREATE FUNCTION dlo_entry_move(project integer, entry_drawer integer, entry uuid, from_state smallint, to_state smallint)
-RETURNS TABLE (project_id integer, webhook_id integer, channel text, reason smallint, state smallint)
+RETURNS TABLE (project_id integer, webhook_id integer, channel text, reason smallint, state smallint, counted boolean)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY UPDATE dead_letters d SET state = to_state, updated_at = dlo_now()
      WHERE d.project_id = project AND d.id = entry AND d.drawer = entry_drawer AND d.state = from_state
-    RETURNING d.project_id, d.webhook_id, d.channel, d.reason, d.state;
+    RETURNING d.project_id, d.webhook_id, d.channel, d.reason, d.state,
+              d.created_at > (SELECT p.counted_from FROM projects p WHERE p.id = project); -- else it has left the counts
 END
 $$;
 

@@ -370,6 +370,8 @@ static void sweep(struct sender *s)
         destinations_drop(s->destinations, forgettable, s);
     if (s->now_ms >= s->minute_at_ms) {
         s->minute_at_ms = s->now_ms + MINUTE_MS;
+        if (address_guard_refresh())
+            log_warn("cannot list this host's own addresses: those that are public are not refused");
         stats_log(&s->stats, &s->minute_before, writer_stats(s->writer),
                   transfers_count(s->transfers), leases_count(&s->leases, LEASE_HELD));
     }
@@ -566,7 +568,8 @@ static int read_operator_settings(struct sender *s)
         log_error("key_file: %s", err);
         return -1;
     }
-    address_guard_refresh();
+    if (address_guard_refresh())
+        log_warn("cannot list this host's own addresses: those that are public are not refused");
     return 0;
 }
 

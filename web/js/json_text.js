@@ -35,7 +35,7 @@ export function layOut(text) {
     } else if (opens) {
       depth += 1;
     }
-    if (opens !== closes && (opens || token === ",")) line(depth);
+    if ((opens && !closes) || token === ",") line(depth);
     else if (token === ":") out.push({ text: " ", kind: "" });
     else if (endsLine(tokens[i + 1])) line(depth - 1);
   }

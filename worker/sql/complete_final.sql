@@ -116,7 +116,7 @@ counted AS (
     INSERT INTO dlq_deltas (project_id, webhook_id, channel, reason, state, n)
     SELECT project_id, webhook_id, coalesce(channel, ''), reason, state, sum(n) FROM (
         SELECT project_id, webhook_id, channel, reason, 1::int2 AS state, 1 AS n FROM letters
-        UNION ALL SELECT project_id, webhook_id, channel, reason, 2, -1 FROM origin
-        UNION ALL SELECT project_id, webhook_id, channel, reason, state, 1 FROM origin) c
+        UNION ALL SELECT project_id, webhook_id, channel, reason, 2, -1 FROM origin WHERE counted
+        UNION ALL SELECT project_id, webhook_id, channel, reason, state, 1 FROM origin WHERE counted) c
      GROUP BY 1, 2, 3, 4, 5)
 SELECT pos FROM gone

@@ -5,7 +5,9 @@
 -- called by: maintainer, every second for each project that has counts. counted_from divides the entries that are in
 --            the counts from those that have expired; it follows dlo_now() - retention, in both directions.
 WITH p AS (
-    SELECT id, counted_from AS old, dlo_now() - make_interval(secs => retention_s) AS new
+    -- a minute behind: whoever changes an entry's state as it expires has committed by then (entry_count.sql makes up
+    -- for the lag, so totals are exact all the same)
+    SELECT id, counted_from AS old, dlo_now() - make_interval(secs => retention_s + 60) AS new
       FROM projects WHERE id = $1::int4 FOR UPDATE),
 crossed AS (
     SELECT d.project_id, d.webhook_id, coalesce(d.channel, '') AS channel, d.reason, d.state,
