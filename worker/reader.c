@@ -39,6 +39,8 @@ struct reader {
     int32_t gone[GONE_MAX];
     int ngone;
     size_t settings_wanted; /* destinations that are not known */
+    int32_t drawers[LIMIT_DRAWERS]; /* where sources were found lately */
+    unsigned next_drawer;
     unsigned turn;          /* where the next heads query begins among the destinations */
     int released;           /* shard being released, or -1 */
     struct destination *payload_for;
@@ -152,11 +154,13 @@ void reader_lost(struct reader *r)
 
 /* --- sending a statement ------------------------------------------------------------------------------------------ */
 
+#define ARGS_MAX 16
+
 struct args {
     int n;
-    const char *values[8];
-    int lengths[8];
-    int formats[8];
+    const char *values[ARGS_MAX];
+    int lengths[ARGS_MAX];
+    int formats[ARGS_MAX];
 };
 
 static void arg_bytes(struct args *a, const void *p, size_t n)
@@ -744,6 +748,22 @@ static int ask_holds(struct reader *r, struct pipe *pipe, int64_t now_ms)
 
 /* --- heads -------------------------------------------------------------------------------------------------------- */
 
+/* Was the drawer among those that the query looked into? If not it is from now on, in place of the oldest. */
+static bool drawer_asked(struct reader *r, int32_t drawer, const int32_t asked[LIMIT_DRAWERS])
+{
+    bool listed = false;
+    for (int i = 0; i < LIMIT_DRAWERS; i++) {
+        if (asked[i] == drawer)
+            return true;
+        listed = listed || r->drawers[i] == drawer;
+    }
+    if (!listed) {
+        r->drawers[r->next_drawer] = drawer;
+        r->next_drawer = (r->next_drawer + 1) % LIMIT_DRAWERS;
+    }
+    return false;
+}
+
 static void take_row(struct reader *r, struct destination *dest, const PGresult *res, int i)
 {
     bool no_source = PQgetisnull(res, i, 12);
@@ -775,14 +795,21 @@ static void heads_read(void *arg, PGresult *res)
         destinations_each(r->set.destinations, not_reading, NULL);
         return;
     }
+    int32_t asked[LIMIT_DRAWERS];
+    memcpy(asked, r->drawers, sizeof asked);
     for (int i = 0; i < PQntuples(res); i++) {
         struct destination *d = destinations_find(r->set.destinations, be32(res, i, 2));
         int64_t pos = be64(res, i, 1);
         if (!d || !d->reading)
             continue;
+        d->backlog = true; /* there was something: ask again beyond it */
+        if (!drawer_asked(r, be32(res, i, 5), asked)) {
+            d->reading = false; /* from this row on, with its drawer, next time */
+            r->owner.changed(r->owner.arg, d);
+            continue;
+        }
         if (pos > d->after)
             d->after = pos;
-        d->backlog = true; /* there was something: ask again beyond it */
         if (!delivery_table_find(r->set.held, pos))
             take_row(r, d, res, i);
     }
@@ -856,6 +883,11 @@ static int ask_heads(struct reader *r, struct pipe *pipe, int64_t now_ms)
     arg_array(&a, &r->ints);
     arg_array(&a, &r->longs);
     arg_array(&a, &r->ints2);
+    char drawers[LIMIT_DRAWERS][16];
+    for (int i = 0; i < LIMIT_DRAWERS; i++) {
+        snprintf(drawers[i], sizeof drawers[i], "%d", r->drawers[i]);
+        arg_text(&a, drawers[i]);
+    }
     r->heads_under_way = true;
     return ask(r, pipe, WORKER_SQL_HEADS, &a, true, heads_answered);
 }

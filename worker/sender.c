@@ -162,10 +162,14 @@ static void settled(void *arg, struct attempt *a)
     struct sender *s = arg;
     struct delivery *row = a->delivery;
     struct destination *d = row->dest;
+    int64_t pos = row->pos;
+    bool stale = a->stale;
     d->completing--;
     s->leases.busy[row->shard]--;
     attempt_free(a);
     reader_release_row(s->reader, row);
+    if (stale)
+        destination_arrived(d, s->held, pos, 2); /* if it is still there, it is read and sent again */
     destinations_offer(s->destinations, d, s->now_ms);
 }
 

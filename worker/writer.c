@@ -6,6 +6,7 @@
  */
 #include "worker/writer.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -154,6 +155,8 @@ struct writer {
     struct queue waiting[2]; /* plain, final */
     struct queue current;    /* under way */
     int current_kind;
+    int32_t drawers[LIMIT_DRAWERS]; /* where the sources of a final batch lie */
+    int ndrawers;
     int limit; /* results in the next batch; below the maximum while a bad row is looked for */
     int64_t not_before_ms;
     struct pg_array shards, epochs, arrays[COLUMNS];
@@ -306,6 +309,26 @@ static void refused(struct writer *w, const PGresult *res, int64_t now_ms)
     push(&w->waiting[1], a, now_ms);
 }
 
+static int compare_pos(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* The rare case: some rows were not there. Positions that came back are looked up in order. */
+static void mark_stale(struct queue *q, const PGresult *res)
+{
+    int n = PQntuples(res);
+    int64_t *done = malloc(sizeof *done * (size_t)(n + 1));
+    for (int i = 0; done && i < n; i++)
+        done[i] = strtoll(PQgetvalue(res, i, 0), NULL, 10);
+    if (done)
+        qsort(done, (size_t)n, sizeof *done, compare_pos);
+    for (struct attempt *a = q->head; a; a = a->next)
+        a->stale = !done || !bsearch(&a->delivery->pos, done, (size_t)n, sizeof *done, compare_pos);
+    free(done);
+}
+
 static void answered(void *arg, PGresult *res)
 {
     struct writer *w = arg;
@@ -321,6 +344,8 @@ static void answered(void *arg, PGresult *res)
     w->stats.batches++;
     w->stats.results += w->current.count;
     w->stats.stale += w->current.count - PQntuples(res);
+    if (PQntuples(res) < w->current.count)
+        mark_stale(&w->current, res);
     w->limit = w->limit * 2 > LIMIT_BATCH_RESULTS ? LIMIT_BATCH_RESULTS : w->limit * 2;
     for (struct attempt *a; (a = pop(&w->current));)
         w->finished(w->arg, a);
@@ -334,12 +359,26 @@ static bool due(const struct queue *q, int limit, int64_t now_ms)
                        now_ms - q->since_ms >= LIMIT_BATCH_WAIT_MS);
 }
 
+/* Is this drawer among those the batch names, or is there room to name it? */
+static bool name_drawer(struct writer *w, int32_t drawer)
+{
+    for (int i = 0; i < w->ndrawers; i++)
+        if (w->drawers[i] == drawer)
+            return true;
+    if (w->ndrawers == LIMIT_DRAWERS)
+        return false;
+    w->drawers[w->ndrawers++] = drawer;
+    return true;
+}
+
 static void take(struct writer *w, int kind)
 {
     struct queue *q = &w->waiting[kind];
     int64_t since = q->since_ms;
+    w->ndrawers = 0;
     while (q->head && w->current.count < w->limit &&
-           (!w->current.head || w->current.bytes + attempt_bytes(q->head) <= LIMIT_BATCH_BYTES))
+           (!w->current.head || w->current.bytes + attempt_bytes(q->head) <= LIMIT_BATCH_BYTES) &&
+           (!kind || name_drawer(w, q->head->delivery->source_drawer)))
         push(&w->current, pop(q), since);
     w->current_kind = kind;
 }
@@ -356,23 +395,38 @@ static void fill(struct writer *w, int ncolumns)
     }
 }
 
+struct values {
+    int n;
+    const char *values[FENCE + COLUMNS + LIMIT_DRAWERS];
+    int lengths[FENCE + COLUMNS + LIMIT_DRAWERS];
+    int formats[FENCE + COLUMNS + LIMIT_DRAWERS];
+};
+
+static void add_value(struct values *v, const void *p, size_t n)
+{
+    v->values[v->n] = p;
+    v->lengths[v->n] = (int)n;
+    v->formats[v->n++] = 1;
+}
+
 static int send_current(struct writer *w, struct pipe *pipe)
 {
     int ncolumns = w->current_kind ? COLUMNS : COLUMNS_PLAIN;
-    const char *values[FENCE + COLUMNS];
-    int lengths[FENCE + COLUMNS], formats[FENCE + COLUMNS];
+    struct values v = {0};
+    uint32_t drawers[LIMIT_DRAWERS];
     fill(w, ncolumns);
-    const struct pg_array *arrays[FENCE + COLUMNS] = {NULL, &w->shards, &w->epochs};
+    add_value(&v, w->owner.b, sizeof w->owner.b);
+    add_value(&v, w->shards.bytes.data, w->shards.bytes.len);
+    add_value(&v, w->epochs.bytes.data, w->epochs.bytes.len);
     for (int i = 0; i < ncolumns; i++)
-        arrays[FENCE + i] = &w->arrays[i];
-    for (int i = 0; i < FENCE + ncolumns; i++) {
-        values[i] = i ? arrays[i]->bytes.data : (const char *)w->owner.b;
-        lengths[i] = i ? (int)arrays[i]->bytes.len : (int)sizeof w->owner.b;
-        formats[i] = 1;
+        add_value(&v, w->arrays[i].bytes.data, w->arrays[i].bytes.len);
+    for (int i = 0; w->current_kind && i < LIMIT_DRAWERS; i++) {
+        drawers[i] = htonl((uint32_t)w->drawers[i < w->ndrawers ? i : 0]);
+        add_value(&v, &drawers[i], sizeof drawers[i]);
     }
     const struct sql_statement *s =
         &worker_sql[w->current_kind ? WORKER_SQL_COMPLETE_FINAL : WORKER_SQL_COMPLETE];
-    return pipe_send(pipe, s, FENCE + ncolumns, values, lengths, formats, false, answered, w);
+    return pipe_send(pipe, s, v.n, v.values, v.lengths, v.formats, false, answered, w);
 }
 
 int64_t writer_tick(struct writer *w, struct pipe *pipe, int64_t now_ms)

@@ -23,8 +23,8 @@ struct writer_stats {
     int64_t batches, results, stale;
 };
 
-/* `finished`: the attempt's outcome is settled (or the row was no longer ours); the attempt is freed afterwards, the
- * delivery is the callee's again. */
+/* `finished`: the attempt's outcome is settled, or `stale` says that nothing was written: the row was done, cancelled,
+ * carried or somebody else's. The attempt and its delivery are the callee's. */
 typedef void writer_finished(void *arg, struct attempt *a);
 
 struct writer *writer_new(const struct uuid *owner, const struct leases *leases,

@@ -24,6 +24,9 @@ export function whyNotDiscard(entry) {
   return entry.state === "open" ? "" : `Only an open dead letter can be discarded; this one ${reasons.state(entry.state).means}.`;
 }
 
+/** Tells whoever shows numbers that they are old. */
+const changedSomething = () => document.dispatchEvent(new Event("dlo-changed"));
+
 function about(entry) {
   return h("p", h("strong", entry.eventType ?? "An event"), " for ", h("strong", directory.nameOf(entry.webhookId, entry.destination?.url)));
 }
@@ -31,6 +34,7 @@ function about(entry) {
 /** Sends it again. @param {any} entry @returns {Promise<{deliveryId: string}>} */
 export async function replay(entry) {
   const answer = await api.post(`/v1/dlq/${entry.id}/re-drive`);
+  changedSomething();
   announce(answer.reused ? "It is being replayed already." : "Replaying.");
   return answer;
 }
@@ -65,6 +69,7 @@ export function askDiscard(entry) {
  */
 export async function discard(entry, reason, changed) {
   changed(await api.post(`/v1/dlq/${entry.id}/discard`, { reason }));
+  changedSomething();
   const undo = () => restore(entry, changed).catch((problem) => toast(problem.message));
   toast(`Discarded ${entry.eventType ?? "the dead letter"}.`, { label: "Undo", run: undo });
 }
@@ -72,5 +77,6 @@ export async function discard(entry, reason, changed) {
 /** @param {any} entry @param {(entry: any) => void} changed */
 export async function restore(entry, changed) {
   changed(await api.post(`/v1/dlq/${entry.id}/restore`));
+  changedSomething();
   announce("Restored: the dead letter is open again.");
 }

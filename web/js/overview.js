@@ -61,6 +61,8 @@ export class Overview {
     this.judged = "";
     this.causes.open = preferences.get("causes", innerWidth > 640 ? "open" : "closed") === "open";
     this.causes.addEventListener("toggle", () => preferences.set("causes", this.causes.open ? "open" : "closed"));
+    this.refresh = () => this.poller.now();
+    document.addEventListener("dlo-changed", this.refresh);
     this.poller = new Poller((signal) => this.ask(signal), () => EVERY_MS, (problem) => this.fail(problem));
   }
 
@@ -69,7 +71,13 @@ export class Overview {
     return this.poller.now();
   }
 
+  /** @param {boolean} yes without the causes, for views of something else */
+  compact(yes) {
+    this.element.classList.toggle("is-compact", yes);
+  }
+
   stop() {
+    document.removeEventListener("dlo-changed", this.refresh);
     this.poller.stop();
   }
 

@@ -18,6 +18,7 @@ import { WebhooksView } from "./views/webhooks.js";
  * @property {Record<string, () => void>} [keys]
  * @property {() => void} start
  * @property {() => void} stop
+ * @property {boolean} [resumed] it stands where it was left, and has put the focus there itself
  * @property {(route: router.Route) => boolean} [follow] takes another address of the same view; false: make a new one
  */
 
@@ -29,6 +30,8 @@ function viewFor(route) {
   if (route.name === "webhooks" && !route.id) return new WebhooksView(route);
   return new MissingView();
 }
+
+const themeIcon = () => icon(theme.current() === "dark" ? "sun" : "moon");
 
 export class Shell {
   /** @param {HTMLElement} root @param {{projectChanged: () => void, signedOut: () => void}} events */
@@ -66,20 +69,22 @@ export class Shell {
     fill(this.place, this.view.element);
     document.title = `${this.view.title} · Dead Letter Office`;
     keys.forView(this.view.keys ?? {});
+    this.overview.compact(route.name !== "entries" || route.id !== "");
     this.view.start();
-    if (moved) this.focusHeading();
+    if (moved && !this.view.resumed) this.focusHeading();
   }
 
   focusHeading() {
     const heading = this.view?.element.querySelector("h1");
     heading?.setAttribute("tabindex", "-1");
     heading?.focus({ preventScroll: true });
+    scrollTo(0, 0);
   }
 
   header() {
     const themeButton = h("button.plain.icon-button", { type: "button", title: "Light or dark (t)", "aria-label": "Switch between light and dark", onclick: theme.toggle },
-      icon(theme.current() === "dark" ? "sun" : "moon"));
-    themeButton.addEventListener("click", () => fill(themeButton, icon(theme.current() === "dark" ? "sun" : "moon")));
+      themeIcon());
+    theme.whenChanged(() => fill(themeButton, themeIcon()));
     return h("header.header",
       h("a.wordmark", { href: "#/entries" }, h("img", { src: "favicon.svg", alt: "" }), h("span", "Dead Letter Office")),
       this.nav,

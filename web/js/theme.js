@@ -17,4 +17,11 @@ export function toggle() {
   if (next === system) delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = next;
   preferences.set("theme", next === system ? null : next);
+  dispatchEvent(new Event("dlo-theme"));
+}
+
+/** @param {() => void} listener called when it was toggled, or when the system changed */
+export function whenChanged(listener) {
+  addEventListener("dlo-theme", listener);
+  dark.addEventListener("change", listener);
 }

@@ -1,6 +1,6 @@
 -- name: complete_final
 -- params: $1 to $28 as complete.sql, then $29 entry id uuid, $30 permanent bool, $31 intentional bool,
---         $32 fingerprint bytea, $33 its template text
+--         $32 fingerprint bytea, $33 its template text, then $34 to $41 the drawers its sources lie in int4
 -- returns: the positions that were still there
 -- locks: the ready rows it deletes; for re-drives the entry's row
 -- called by: sender, one batch of outcomes in which something died or a re-drive ended. Dead-lettering, the end of a
@@ -22,11 +22,13 @@ gone AS (
              -- LIMIT forbids every other join order, ORDER BY every other index: a plan made while the queue is empty
              -- takes any of them, and was seen to read the whole queue for each result
              CROSS JOIN LATERAL (
-                SELECT o.ctid AS tid, o.pos, o.delivery_id FROM ready o
+                SELECT o.ctid AS tid, o.pos, o.delivery_id, o.source_drawer FROM ready o
                  WHERE o.shard = r.r_shard AND o.webhook_id = r.r_webhook AND o.pos >= r.r_pos
                  ORDER BY o.pos LIMIT 1) q
              WHERE q.pos = r.r_pos AND q.delivery_id = r.r_delivery
-               AND r.r_shard = ANY(ARRAY(SELECT shard FROM f))) r
+               AND r.r_shard = ANY(ARRAY(SELECT shard FROM f))
+               -- carried elsewhere meanwhile: not touched, the sender reads it again
+               AND q.source_drawer IN ($34::int4, $35::int4, $36::int4, $37::int4, $38::int4, $39::int4, $40::int4, $41::int4)) r
      WHERE d.ctid = r.tid
     RETURNING d.*, r.*),
 facts AS (
@@ -66,20 +68,23 @@ dead AS MATERIALIZED (
         SELECT e.type, e.channel, e.customer_id, e.external_id, e.occurred_at, e.routing_key, e.metadata, e.payload
           FROM events e
          WHERE g.entry_id IS NULL AND e.project_id = g.project_id AND e.id = g.event_id AND e.drawer = g.source_drawer
+           AND e.drawer IN ($34::int4, $35::int4, $36::int4, $37::int4, $38::int4, $39::int4, $40::int4, $41::int4)
         UNION ALL
         SELECT o.event_type, o.channel, o.customer_id, o.external_id, o.occurred_at, b.routing_key, b.metadata,
                b.payload
           FROM dead_letters o JOIN dead_letter_bodies b
             ON b.project_id = o.project_id AND b.id = o.id AND b.drawer = o.drawer
          WHERE g.entry_id IS NOT NULL AND o.project_id = g.project_id AND o.id = g.entry_id
-           AND o.drawer = g.source_drawer) s ON true
+           AND o.drawer = g.source_drawer AND o.drawer IN ($34::int4, $35::int4, $36::int4, $37::int4, $38::int4, $39::int4, $40::int4, $41::int4)
+           AND b.drawer IN ($34::int4, $35::int4, $36::int4, $37::int4, $38::int4, $39::int4, $40::int4, $41::int4)) s ON true
      CROSS JOIN LATERAL (
         SELECT coalesce(jsonb_agg(attempt_json(t) ORDER BY t.n), '[]') AS attempts,
                count(*) FILTER (WHERE t.kind = 0) AS requests,
                min(t.at) FILTER (WHERE t.kind = 0) AS first_at, max(t.at) FILTER (WHERE t.kind = 0) AS last_at,
                array_agg(DISTINCT t.reason) FILTER (WHERE t.kind = 0) AS reasons
           FROM attempts t
-         WHERE t.project_id = g.project_id AND t.delivery_id = g.delivery_id AND t.drawer = g.source_drawer) story
+         WHERE t.project_id = g.project_id AND t.delivery_id = g.delivery_id AND t.drawer = g.source_drawer
+           AND t.drawer IN ($34::int4, $35::int4, $36::int4, $37::int4, $38::int4, $39::int4, $40::int4, $41::int4)) story
      WHERE g.outcome = 2),
 letters AS (
     INSERT INTO dead_letters (drawer, project_id, id, webhook_id, delivery_id, event_id, created_at, updated_at, state,

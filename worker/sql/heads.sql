@@ -1,7 +1,9 @@
 -- name: heads
--- params: $1 shards int2[], $2 webhooks int4[], $3 after which position int8[], $4 how many int4[]
+-- params: $1 shards int2[], $2 webhooks int4[], $3 after which position int8[], $4 how many int4[],
+--         $5 to $12 the drawers to look into int4: without them every execution opens 276 partitions (measured: a
+--         quarter of the machine at 1,300 events/s)
 -- returns: the oldest waiting rows of each destination beyond its position, with their payload when it is small;
---          a NULL type means that the source is missing, which carrying must never let happen
+--          a NULL type: its drawer is not among those asked for, or (never, if carrying is right) its source is gone
 -- locks: none
 -- called by: sender, for destinations whose list has run low (results in binary form)
 SELECT r.shard, r.pos, r.webhook_id, r.project_id, r.payload_bytes, r.source_drawer, r.tries, r.class, r.generation,
@@ -14,8 +16,10 @@ SELECT r.shard, r.pos, r.webhook_id, r.project_id, r.payload_bytes, r.source_dra
   LEFT JOIN LATERAL (
     SELECT e.type, e.channel, e.payload FROM events e
      WHERE r.entry_id IS NULL AND e.project_id = r.project_id AND e.id = r.event_id AND e.drawer = r.source_drawer
+       AND e.drawer IN ($5::int4, $6::int4, $7::int4, $8::int4, $9::int4, $10::int4, $11::int4, $12::int4)
     UNION ALL
     SELECT d.event_type, d.channel, b.payload FROM dead_letters d JOIN dead_letter_bodies b
         ON b.project_id = d.project_id AND b.id = d.id AND b.drawer = d.drawer
      WHERE r.entry_id IS NOT NULL AND d.project_id = r.project_id AND d.id = r.entry_id
-       AND d.drawer = r.source_drawer) s ON true
+       AND d.drawer = r.source_drawer AND d.drawer IN ($5::int4, $6::int4, $7::int4, $8::int4, $9::int4, $10::int4, $11::int4, $12::int4)
+       AND b.drawer IN ($5::int4, $6::int4, $7::int4, $8::int4, $9::int4, $10::int4, $11::int4, $12::int4)) s ON true
