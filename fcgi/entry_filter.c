@@ -263,6 +263,10 @@ static bool read_later(struct list *l)
         return false;
     }
     if (ok && request_query(l->call->rq, "q")) {
+        if (!principal_may(&l->call->who, SCOPE_DLQ_PAYLOAD)) {
+            principal_refuse(l->call, SCOPE_DLQ_PAYLOAD);
+            return false;
+        }
         response_field_problem(l->call->rs, 422, "not-available", "?q", "q is not available yet.");
         return false;
     }

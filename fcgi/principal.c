@@ -198,7 +198,7 @@ static bool foreign_project(struct call *c)
     return false;
 }
 
-static bool scope_missing(struct call *c, enum scope scope)
+bool principal_refuse(struct call *c, enum scope scope)
 {
     response_problem(c->rs, 403, "forbidden",
                      "This needs a scope that the key or membership does not have.", NULL, 0);
@@ -390,5 +390,5 @@ bool principal_establish(struct call *c, const struct route *route)
     }
     if (!project_ok(c, route->scope, &asked))
         return false;
-    return (principal_may(&c->who, route->scope) || scope_missing(c, route->scope)) && csrf_ok(c);
+    return (principal_may(&c->who, route->scope) || principal_refuse(c, route->scope)) && csrf_ok(c);
 }

@@ -73,6 +73,8 @@ int principal_scopes_read(const json_t *names, uint32_t *bits, char *literal, si
 
 struct call;
 struct route;
+/* Answers 403 with requiredScope; returns false. */
+bool principal_refuse(struct call *c, enum scope scope);
 /*
  * Establishes c->who for a route: identity (401), project (400, 403), scope (403), CSRF (403). false: answered. A route
  * of SCOPE_NONE establishes nobody.
