@@ -160,9 +160,8 @@ static bool add_heads(struct call *c, json_t *deliveries)
     db_args_init(&args);
     db_args_int(&args, c->who.project_id);
     db_args_binary(&args, entries.bytes.data, entries.bytes.len);
-    bool ok =
-        entries.count == 0 ||
-        route_db_ok(c, db_run(c->desk->db, &fcgi_sql[FCGI_SQL_DELIVERY_HEADS], &args, &res));
+    bool ok = entries.count == 0 ||
+              route_db_ok(c, db_run(c->desk->db, &fcgi_sql[FCGI_SQL_DELIVERY_HEADS], &args, &res));
     for (int row = 0; res && row < PQntuples(res); row++) {
         struct uuid id;
         char shown[IDS_TEXT_MAX];

@@ -443,8 +443,7 @@ static enum db_status count_by_rows(const struct entry_filter *f, struct call *c
     buf_add_str(&sql, "SELECT count(*), dlo_now() FROM (SELECT FROM dead_letters d WHERE ");
     add_conditions(f, false, &sql, &args);
     buf_printf(&sql, " LIMIT %d) x", LIMIT_COUNT_ROWS + 1);
-    enum db_status status =
-        sql.failed ? DB_FAILED : db_run_text(c->desk->db, sql.data, &args, res);
+    enum db_status status = sql.failed ? DB_FAILED : db_run_text(c->desk->db, sql.data, &args, res);
     buf_release(&sql);
     return status;
 }

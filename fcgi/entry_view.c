@@ -62,8 +62,7 @@ enum db_status entry_view_rows(struct call *c, const char *select, const struct 
     struct buf sql;
     buf_init(&sql, SPLICE_TEXT_MAX);
     splice_statement(&sql, fcgi_sql[FCGI_SQL_ENTRY_ROWS].text, select);
-    enum db_status status =
-        sql.failed ? DB_FAILED : db_run_text(c->desk->db, sql.data, args, res);
+    enum db_status status = sql.failed ? DB_FAILED : db_run_text(c->desk->db, sql.data, args, res);
     buf_release(&sql);
     return status;
 }

@@ -390,5 +390,6 @@ bool principal_establish(struct call *c, const struct route *route)
     }
     if (!project_ok(c, route->scope, &asked))
         return false;
-    return (principal_may(&c->who, route->scope) || principal_refuse(c, route->scope)) && csrf_ok(c);
+    return (principal_may(&c->who, route->scope) || principal_refuse(c, route->scope)) &&
+           csrf_ok(c);
 }

@@ -81,8 +81,7 @@ static enum db_status run(struct call *c, const struct sql_statement *statement,
     snprintf(limit, sizeof limit, "%d", rows);
     buf_init(&sql, SPLICE_TEXT_MAX);
     splice_statement(&sql, statement->text, limit);
-    enum db_status status =
-        sql.failed ? DB_FAILED : db_run_text(c->desk->db, sql.data, args, res);
+    enum db_status status = sql.failed ? DB_FAILED : db_run_text(c->desk->db, sql.data, args, res);
     buf_release(&sql);
     return status;
 }

@@ -39,7 +39,7 @@ struct attempt {
     char remote[64];
     struct uuid entry_id; /* of the entry it makes, when it dies */
     struct fingerprint fp;
-    bool stale;                /* its row was not there, or not ours: nothing was written */
+    bool stale; /* its row was not there, or not ours: nothing was written */
 };
 
 /* For a delivery that is being sent, or (kind verdict) that ends without a request. NULL: out of memory. */

@@ -38,11 +38,11 @@ struct reader {
     struct delivery *ghosts;
     int32_t gone[GONE_MAX];
     int ngone;
-    size_t settings_wanted; /* destinations that are not known */
+    size_t settings_wanted;         /* destinations that are not known */
     int32_t drawers[LIMIT_DRAWERS]; /* where sources were found lately */
     unsigned next_drawer;
-    unsigned turn;          /* where the next heads query begins among the destinations */
-    int released;           /* shard being released, or -1 */
+    unsigned turn; /* where the next heads query begins among the destinations */
+    int released;  /* shard being released, or -1 */
     struct destination *payload_for;
     int64_t payload_pos;
     struct pg_array shards, ints, ints2, longs;

@@ -169,7 +169,8 @@ static void settled(void *arg, struct attempt *a)
     attempt_free(a);
     reader_release_row(s->reader, row);
     if (stale)
-        destination_arrived(d, s->held, pos, 2); /* if it is still there, it is read and sent again */
+        destination_arrived(d, s->held, pos,
+                            2); /* if it is still there, it is read and sent again */
     destinations_offer(s->destinations, d, s->now_ms);
 }
 
@@ -375,7 +376,8 @@ static void sweep(struct sender *s)
     if (s->now_ms >= s->minute_at_ms) {
         s->minute_at_ms = s->now_ms + MINUTE_MS;
         if (address_guard_refresh())
-            log_warn("cannot list this host's own addresses: those that are public are not refused");
+            log_warn(
+                "cannot list this host's own addresses: those that are public are not refused");
         stats_log(&s->stats, &s->minute_before, writer_stats(s->writer),
                   transfers_count(s->transfers), leases_count(&s->leases, LEASE_HELD));
     }
