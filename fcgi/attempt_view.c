@@ -60,6 +60,11 @@ bool attempt_view_verdict(const PGresult *res, int row)
     return db_int(res, row, COL_KIND) == ATTEMPT_VERDICT;
 }
 
+static bool ended(const PGresult *res, int row)
+{
+    return db_int(res, row, COL_OUTCOME) != OUTCOME_RETRY;
+}
+
 int attempt_view_number(const PGresult *res, int row)
 {
     return (int)db_int(res, row, COL_N);
@@ -166,9 +171,11 @@ void attempt_view_add(json_t *to, const PGresult *res)
     json_object_set_new(to, "attempts", attempts);
     json_object_set_new(to, "terminalAttempt", json_null());
     for (int row = 0; row < PQntuples(res); row++) {
-        if (attempt_view_verdict(res, row))
-            json_object_set_new(to, "terminalAttempt", attempt_view_row(res, row));
-        else
-            json_array_append_new(attempts, attempt_view_row(res, row));
+        json_t *attempt = attempt_view_row(res, row);
+        if (ended(res, row))
+            json_object_set(to, "terminalAttempt", attempt);
+        if (!attempt_view_verdict(res, row))
+            json_array_append(attempts, attempt);
+        json_decref(attempt);
     }
 }

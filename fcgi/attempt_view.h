@@ -15,7 +15,7 @@ bool attempt_view_verdict(const PGresult *res, int row);
 int attempt_view_number(const PGresult *res, int row);
 /* One attempt, or NULL: out of memory. */
 json_t *attempt_view_row(const PGresult *res, int row);
-/* Adds attempts[] and terminalAttempt (the verdict, or null). */
+/* Adds attempts[] (requests only) and terminalAttempt: what ended the delivery, a request or a verdict, or null. */
 void attempt_view_add(json_t *to, const PGresult *res);
 
 /* Bytes as JSON: text with encoding utf-8 where they are text, else base64. Sets the two members of `to`. */

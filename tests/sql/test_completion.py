@@ -41,6 +41,7 @@ class Queue:
     def complete(self, pos, delivery, outcome, owner=None, epoch=None):
         """Reports one outcome; the positions that the statement says were there."""
         reason = 0 if outcome == DELIVERED else HTTP_5XX
+        drawer = self.conn.execute("SELECT dlo_drawer(dlo_now(), 30 * 86400)").fetchone()[0]
         values = [[self.shard], [self.hook], [pos], [delivery], [1], [0], [outcome], [reason],
                   [204 if outcome == DELIVERED else 503], [1000], [5000], [None], [None], ["http://x.test/"], ["{}"], [b"h"],
                   ["{}"], [b""], [False], [1], [1], [0], [1], [2], ["127.0.0.1"]]
@@ -48,7 +49,7 @@ class Queue:
         name = "complete"
         if outcome == DEAD:
             name = "complete_final"
-            params += [[uuid.uuid4()], [False], [False], [b"f" * 16], ["t"]]
+            params += [[uuid.uuid4()], [False], [False], [b"f" * 16], ["t"], *[drawer] * 8]
         # psycopg binds $1… only under its own marks
         text = STATEMENTS[name].text.replace("%", "%%")
         for n in range(len(params), 0, -1):

@@ -5,7 +5,7 @@
 import * as api from "./api.js";
 
 const PAGE = 50;
-const ROWS_MAX = 1000;
+const ROWS_MAX = 500;
 
 export class EntryPages {
   /** @param {import("./filters.js").Filters} filters */
