@@ -19,7 +19,10 @@
 #define POLL_MS 1000
 #define HOLDS_MS 1000
 #define PROMOTE_MS 1000
-#define PAUSE_MS 200 /* after a statement that failed */
+#define SETTLE_MS                                                                                  \
+    150 /* senders that start together see each other before the first takes all shards */
+#define HUNGRY_MS 500 /* until the next renewal, with fewer shards than our share */
+#define PAUSE_MS 200  /* after a statement that failed */
 #define GONE_MAX 64
 #define SETTINGS_PER_READ 256
 #define XIP_MAX 4096
@@ -41,9 +44,9 @@ struct reader {
     size_t settings_wanted;         /* destinations that are not known */
     int32_t drawers[LIMIT_DRAWERS]; /* where sources were found lately */
     unsigned next_drawer;
-    unsigned turn; /* where the next heads query begins among the destinations */
-    int released;  /* shard being released, or -1 */
-    struct destination *payload_for;
+    unsigned turn;           /* where the next heads query begins among the destinations */
+    int released;            /* shard being released, or -1 */
+    int32_t payload_webhook; /* whose head's payload is being fetched; 0: none */
     int64_t payload_pos;
     struct pg_array shards, ints, ints2, longs;
     struct buf text;
@@ -134,9 +137,11 @@ void reader_release_row(struct reader *r, struct delivery *row)
     delivery_free(row);
 }
 
+/* A heads query that brought no answer: what it was to read is still to be read. */
 static void not_reading(struct destination *d, void *arg)
 {
     (void)arg;
+    d->backlog = d->backlog || d->reading;
     d->reading = false;
 }
 
@@ -144,7 +149,7 @@ static void not_reading(struct destination *d, void *arg)
 void reader_lost(struct reader *r)
 {
     r->heads_under_way = false;
-    r->payload_for = NULL;
+    r->payload_webhook = 0;
     r->released = -1;
     destinations_each(r->set.destinations, not_reading, NULL);
     bury_ghosts(r);
@@ -209,6 +214,7 @@ static void joined(void *arg, PGresult *res)
 {
     struct reader *r = arg;
     r->joined = good(r, res, "sender_join");
+    r->renew_at_ms = clock_ms() + SETTLE_MS;
 }
 
 static int join(struct reader *r, struct pipe *pipe)
@@ -276,8 +282,11 @@ static void renewed(void *arg, PGresult *res)
     if (taken)
         log_info("took %d shards, %lld senders are alive", taken, (long long)alive);
     drop_lost_shards(r);
-    if (!r->stopping)
-        leases_share(l, alive);
+    if (r->stopping)
+        return;
+    leases_share(l, alive);
+    if (leases_count(l, LEASE_HELD) < LIMIT_SHARDS / (alive > 0 ? alive : 1))
+        r->renew_at_ms = clock_ms() + HUNGRY_MS;
 }
 
 static int renew(struct reader *r, struct pipe *pipe, int64_t now_ms)
@@ -710,6 +719,7 @@ static void overdue(void *arg, PGresult *res)
         read_row(res, i, row);
         row->dest = dest;
         delivery_table_add(r->set.held, row);
+        r->holds_at_ms = 0; /* there may be more */
         r->owner.ends(r->owner.arg, row, REASON_ENDPOINT_DISABLED,
                       dest->set.deleted ? "webhook_deleted" : "hold_budget_used",
                       dest->set.deleted ? "the webhook was deleted"
@@ -764,7 +774,8 @@ static bool drawer_asked(struct reader *r, int32_t drawer, const int32_t asked[L
     return false;
 }
 
-static void take_row(struct reader *r, struct destination *dest, const PGresult *res, int i)
+/* False: out of memory. */
+static bool take_row(struct reader *r, struct destination *dest, const PGresult *res, int i)
 {
     bool no_source = PQgetisnull(res, i, 12);
     const char *channel = PQgetisnull(res, i, 13) ? NULL : PQgetvalue(res, i, 13);
@@ -773,7 +784,7 @@ static void take_row(struct reader *r, struct destination *dest, const PGresult 
         no_source ? NULL : PQgetvalue(res, i, 12), (size_t)PQgetlength(res, i, 12), channel,
         (size_t)PQgetlength(res, i, 13), payload, (size_t)PQgetlength(res, i, 14));
     if (!row)
-        return; /* `after` has passed it: the rewind of the next takeover finds it */
+        return false;
     read_row(res, i, row);
     row->has_source = !no_source;
     row->dest = dest;
@@ -783,6 +794,7 @@ static void take_row(struct reader *r, struct destination *dest, const PGresult 
                       "its event is no longer there");
     else
         destination_enqueue(dest, row);
+    return true;
 }
 
 static void heads_read(void *arg, PGresult *res)
@@ -808,10 +820,12 @@ static void heads_read(void *arg, PGresult *res)
             r->owner.changed(r->owner.arg, d);
             continue;
         }
+        if (!delivery_table_find(r->set.held, pos) && !take_row(r, d, res, i)) {
+            d->reading = false; /* no memory: again from here, later */
+            continue;
+        }
         if (pos > d->after)
             d->after = pos;
-        if (!delivery_table_find(r->set.held, pos))
-            take_row(r, d, res, i);
     }
     bury_ghosts(r);
 }
@@ -897,8 +911,8 @@ static int ask_heads(struct reader *r, struct pipe *pipe, int64_t now_ms)
 static void payload_read(void *arg, PGresult *res)
 {
     struct reader *r = arg;
-    struct destination *d = r->payload_for;
-    r->payload_for = NULL;
+    struct destination *d = destinations_find(r->set.destinations, r->payload_webhook);
+    r->payload_webhook = 0;
     if (!good(r, res, "payload") || !d)
         return;
     d->wants_payload = false;
@@ -920,22 +934,27 @@ static void payload_read(void *arg, PGresult *res)
     r->owner.changed(r->owner.arg, d);
 }
 
+struct payload_request {
+    struct destination *found;
+};
+
 static void want_payload(struct destination *d, void *arg)
 {
-    struct reader *r = arg;
-    if (!r->payload_for && d->wants_payload && d->head && !d->head->payload)
-        r->payload_for = d;
+    struct payload_request *q = arg;
+    if (!q->found && d->wants_payload && d->head && !d->head->payload)
+        q->found = d;
 }
 
 static int ask_payload(struct reader *r, struct pipe *pipe)
 {
     struct args a = {0};
     char shard[8], webhook[16], pos[24];
-    r->payload_for = NULL;
-    destinations_each(r->set.destinations, want_payload, r);
-    struct destination *d = r->payload_for;
+    struct payload_request q = {0};
+    destinations_each(r->set.destinations, want_payload, &q);
+    struct destination *d = q.found;
     if (!d)
         return -1;
+    r->payload_webhook = d->webhook_id;
     r->payload_pos = d->head->pos;
     snprintf(shard, sizeof shard, "%d", d->shard);
     snprintf(webhook, sizeof webhook, "%d", d->webhook_id);

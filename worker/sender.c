@@ -357,6 +357,8 @@ static void admit(struct sender *s)
 static void sweep_one(struct destination *d, void *arg)
 {
     struct sender *s = arg;
+    d->resolving =
+        false; /* asked again: a look-up that hangs is given up by the resolver, and nobody tells us */
     destinations_offer(s->destinations, d, s->now_ms);
 }
 

@@ -273,7 +273,7 @@ def test_cursor_of_another_list_is_400(shop):
 
 def test_forged_cursor_is_400(shop):
     cursor = shop.project.get("/v1/dlq?limit=2").json()["nextCursor"]
-    for n in (0, len(cursor) // 2, len(cursor) - 1):
+    for n in (0, len(cursor) // 2, len(cursor) - 3):
         forged = cursor[:n] + ("A" if cursor[n] != "A" else "B") + cursor[n + 1:]
         assert shop.project.get(f"/v1/dlq?limit=2&cursor={forged}").status == 400
 

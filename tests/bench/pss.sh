@@ -1,7 +1,8 @@
 #!/bin/sh
 # pss.sh [--tree] PID...: the memory of processes as one line of JSON, in KiB. PSS counts a page
 # that n processes share 1/n each, so that the sum over a family is what it costs the machine. With
-# --tree all descendants of the pids are counted too. A pid that ended meanwhile is left out.
+# --tree all descendants of the pids are counted too. A pid that ended meanwhile is left out; of one
+# that we may not look into (it holds keys, and we are not root) all that is resident is counted.
 set -eu
 
 tree=no
@@ -22,9 +23,11 @@ if [ "$tree" = yes ]; then
     set -- $(with_descendants "$@" | sort -un)
 fi
 for pid in "$@"; do
-    cat "/proc/$pid/smaps_rollup" 2>/dev/null || true
+    cat "/proc/$pid/smaps_rollup" 2>/dev/null || grep -s '^VmRSS:' "/proc/$pid/status" || true
 done | awk '
     $1 == "Rss:" { rss += $2; n++ }
     $1 == "Pss:" { pss += $2 }
     $1 == "Private_Dirty:" || $1 == "Private_Clean:" { private += $2 }
-    END { printf "{\"processes\":%d,\"pssKiB\":%d,\"rssKiB\":%d,\"privateKiB\":%d}\n", n, pss, rss, private }'
+    $1 == "VmRSS:" { rss += $2; pss += $2; n++; unreadable++ }
+    END { printf "{\"processes\":%d,\"unreadable\":%d,\"pssKiB\":%d,\"rssKiB\":%d,\"privateKiB\":%d}\n",
+                 n, unreadable, pss, rss, private }'

@@ -1,5 +1,6 @@
 """A stack of its own: database, configuration, responders, lighttpd and worker on ephemeral ports, and projects in it."""
 
+import itertools
 import signal
 import socket
 import shutil
@@ -27,6 +28,9 @@ ca_file = "/etc/ssl/certs/ca-certificates.crt"
 log_format = "text"
 log_level = "info"
 """
+
+
+kinds = itertools.count(1)
 
 
 def free_port():
@@ -240,8 +244,9 @@ class Project(Client):
         rows = eventually(lambda: self.deliveries(**filters), timeout)
         return self.delivery(rows[0]["id"])
 
-    def dead_letter(self, peer, mode="/status/400", **event):
-        """A webhook to a receiver that refuses, one event, its entry."""
-        hook = self.webhook(peer.url(peer.path(mode)))
-        self.event(**event)
-        return self.wait_entry(webhookId=hook["id"])
+    def dead_letter(self, peer, mode="/status/400", hook=None, **event):
+        """A webhook to a receiver that refuses, one event for it alone, its entry."""
+        kind = f"only.{next(kinds)}"
+        made = self.webhook(peer.url(peer.path(mode)), eventTypes=[kind], **(hook or {}))
+        self.event(type=kind, **event)
+        return self.wait_entry(webhookId=made["id"])

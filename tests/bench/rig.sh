@@ -1,0 +1,117 @@
+# shellcheck shell=bash
+# What is measured and what measures it: a stack of our own, fresh for each row, and one peer. Sourced by run.sh.
+#
+# Everything lies in $dir, below /var/tmp because /tmp may be memory, where a durable commit costs nothing. Only processes
+# started here are signalled, by pid; the peer and the sampler die with us, the stack is stopped by rig_close. Killed with
+# -9 we leave the stack running: `make down DLO_VAR=/var/tmp/dlo-bench.XXXXXX/var` stops it.
+
+dir="" peer_pid="" sampler_pid="" stack_up=""
+bench=$root/build/bench
+export DLO_ALLOW_NETS=127.0.0.0/8 DLO_BIND=127.0.0.1 DLO_VAR="" DLO_PORT=""
+
+rig_open() {
+    local highest
+    highest=$(ulimit -Hn)
+    if [ "$highest" = unlimited ] || ((highest > 65536)); then highest=65536; fi
+    ulimit -Sn "$highest" # thousands of receivers are as many connections
+    pg_bin=$(find /usr/lib/postgresql -maxdepth 2 -name bin 2>/dev/null | sort -V | tail -n 1)
+    dir=$(mktemp -d /var/tmp/dlo-bench.XXXXXX)
+    chmod 755 "$dir" # other users' processes have to get through
+    DLO_VAR=$dir/var
+    DLO_PORT=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    peer_open
+}
+
+rig_close() {
+    sampler_stop
+    stack_down
+    if [ -n "$peer_pid" ]; then kill "$peer_pid" && wait "$peer_pid"; fi 2>/dev/null
+    if [ -n "$dir" ]; then rm -rf "$dir"; fi
+}
+
+# --- the stack --------------------------------------------------------------------------------------------------------
+
+stack_new() {
+    stack_down
+    stack_up=yes
+    "$root/conf/stack/up.sh" >"$dir/up.log" 2>&1 || { cat "$dir/up.log" >&2; return 1; }
+    set -a
+    # shellcheck disable=SC1091 # made by the stack: DLO_URL, DLO_API_KEY, DLO_DSN
+    . "$DLO_VAR/dlo.env"
+    set +a
+}
+
+stack_down() {
+    if [ -z "$stack_up" ]; then return; fi
+    stack_up=""
+    "$root/conf/stack/down.sh" >/dev/null || true
+    rm -rf "$DLO_VAR"
+}
+
+sql() { "$pg_bin/psql" -XqAt -v ON_ERROR_STOP=1 "$@" "$DLO_DSN"; }
+
+# backlog N: see fill.sql. Vacuumed, as one that has been there for a while would be.
+backlog() { sql -v n="$1" -f "$here/fill.sql" && sql -c "VACUUM ANALYZE ready" -c "VACUUM ANALYZE events"; }
+
+# webhooks OPTION...: see webhooks.py
+webhooks() { python3 "$here/webhooks.py" --port "$peer_port" "$@"; }
+
+# api PATH: what the office answers
+api() { curl --noproxy '*' -sS -m 10 -H "Authorization: Bearer $DLO_API_KEY" "$DLO_URL$1"; }
+
+# load PATH OPTION...: see load.c
+load() {
+    local path=$1
+    shift
+    "$bench/load" --url "$DLO_URL$path" --header "Authorization: Bearer $DLO_API_KEY" --type order.paid "$@"
+}
+
+# --- the peer ---------------------------------------------------------------------------------------------------------
+
+# Bound to all addresses so that receivers may have one each; it refuses whoever does not come from this machine.
+peer_open() {
+    setpriv --pdeathsig TERM -- "$root/build/peer" --listen 0.0.0.0:0 >"$dir/peer.out" &
+    peer_pid=$!
+    within 10 test -s "$dir/peer.out" || { echo "bench: the peer did not start" >&2; return 1; }
+    peer_port=$(sed -n 's/^listening .*://p' "$dir/peer.out")
+}
+
+peer_url() { echo "http://127.0.0.1:$peer_port$1"; }
+peer_ask() { curl --noproxy '*' -sS -m 30 "$(peer_url "/_control/$1")"; }
+peer_forget() { curl --noproxy '*' -sS -m 10 -o /dev/null -X POST "$(peer_url /_control/reset)"; }
+peer_has() { [ "$(peer_ask "count?ids=no" | field deliveries)" -ge "$1" ]; }
+
+# --- waiting and memory -----------------------------------------------------------------------------------------------
+
+# within SECONDS CONDITION...: whether it came true in time
+within() {
+    local end=$((SECONDS + $1))
+    shift
+    until "$@"; do
+        if ((SECONDS >= end)); then return 1; fi
+        sleep 0.1
+    done
+}
+
+# Of everything but Postgres: the shell that watches over the stack, the web server, responders and workers.
+memory_sample() {
+    local run=$DLO_VAR/run
+    "$here/pss.sh" --tree "$(cat "$run/web.pid")" "$(cat "$run/fcgi.pid")" "$(cat "$run/worker.pid")"
+    "$here/pss.sh" "$(cat "$run/stack.pid")"
+}
+
+sampler_start() {
+    (
+        trap 'exit 0' TERM
+        while :; do
+            memory_sample | paste -sd' ' >>"$dir/memory"
+            sleep 1
+        done
+    ) 2>/dev/null &
+    sampler_pid=$!
+}
+
+sampler_stop() {
+    if [ -n "$sampler_pid" ]; then kill "$sampler_pid" && wait "$sampler_pid"; fi 2>/dev/null
+    sampler_pid=""
+}
