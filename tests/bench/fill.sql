@@ -1,5 +1,5 @@
--- A backlog of :n deliveries, each of an event of its own with 1,024 bytes, dealt to all webhooks in turn: what :n posts
--- would have left behind, made by the database itself. run.sh fills with it before a drain, and measures with it
+-- A backlog of :n deliveries, each of an event of its own with 1,024 bytes, dealt to all webhooks in turn: what :n
+-- posts would have left behind, made by the database itself. run.sh fills with it before a drain, and measures with it
 -- (1,000 rows at a time) what the database alone could take in. Ids are UUIDv7 in order, as the responder makes them:
 -- random ones would cost another index page each. For psql and pgbench; run as the owner.
 WITH p AS MATERIALIZED (

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # A row: what one measurement says, printed as one line of JSON. Sourced by run.sh.
 #
-# Fields are kept in the order they were put. A row is ok unless a check failed; one that failed is printed all the same,
-# with what was wrong, and remembered for the exit status. Values are numbers and text of our own, free of quotes.
+# Fields are kept in the order they were put. A row is ok unless a check failed; one that failed is printed all the
+# same, with what was wrong, and remembered for the exit status. Values are numbers and text of our own, free of quotes.
 
 row_fields=() row_failures=() rows_failed=0
 

@@ -1,9 +1,9 @@
 # shellcheck shell=bash
 # What is measured and what measures it: a stack of our own, fresh for each row, and one peer. Sourced by run.sh.
 #
-# Everything lies in $dir, below /var/tmp because /tmp may be memory, where a durable commit costs nothing. Only processes
-# started here are signalled, by pid; the peer and the sampler die with us, the stack is stopped by rig_close. Killed with
-# -9 we leave the stack running: `make down DLO_VAR=/var/tmp/dlo-bench.XXXXXX/var` stops it.
+# Everything lies in $dir, below /var/tmp because /tmp may be memory, where a durable commit costs nothing. Only
+# processes started here are signalled, by pid; the peer dies with us, the stack is stopped by rig_close. Killed with -9
+# we leave the stack running: `make down DLO_VAR=/var/tmp/dlo-bench.XXXXXX/var` stops it.
 
 dir="" peer_pid="" sampler_pid="" stack_up=""
 bench=$root/build/bench
@@ -47,6 +47,9 @@ stack_down() {
     "$root/conf/stack/down.sh" >/dev/null || true
     rm -rf "$DLO_VAR"
 }
+
+# What went wrong, after a row that failed; not the line that each attempt leaves.
+stack_show_logs() { grep -hv 'delivery=' "$DLO_VAR"/log/{stack,worker,fcgi}.log | tail -n 20 >&2; }
 
 sql() { "$pg_bin/psql" -XqAt -v ON_ERROR_STOP=1 "$@" "$DLO_DSN"; }
 

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Measures what a user of the product would feel, each beside its ceiling: what the machine gives, in the same minute, to
-# the least program that could do the same. `make bench [QUICK=1] [ONLY=drain,ingest]` calls it after the build.
+# Measures what a user of the product would feel, each beside its ceiling: what the machine gives, in the same minute,
+# to the least program that could do the same. `make bench [QUICK=1] [ONLY=drain,ingest]` calls it after the build.
 #
 # Prints one line of JSON a row; `ratio` is the measured value by the ceiling. Every number is measured, none is
 # remembered but `firstStep` and `aim`, which are what the design asks for. A row whose totals do not add up says
 # "ok":false and why, and the run ends with status 1. Progress goes to the standard error.
 #
-# Rows: drain drain-many drain-failing ingest-single ingest-batch latency, and after a row one of memory. ONLY selects by
-# the beginning of a name. QUICK=1: a fifth of everything. DLO_SENDERS, DLO_INTAKE, DLO_DESK as for `make run`.
+# Rows: drain drain-many drain-failing ingest-single ingest-batch latency, and after a row one of memory. ONLY selects
+# by the beginning of a name. QUICK=1: a fifth of everything. DLO_SENDERS, DLO_INTAKE, DLO_DESK as for `make run`.
 set -u
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -33,7 +33,8 @@ drained() {
     within 60 empty
 }
 
-# What the ledger says: attempts, deliveries that ended, delivered, to be retried, dead, entries with their bodies, begin.
+# What the ledger says: attempts, deliveries that ended, delivered, to be retried, dead, entries with their bodies, and
+# when the first request was made.
 ledger() { sql -F ' ' -c "
     SELECT count(*), count(DISTINCT delivery_id) FILTER (WHERE ends), count(*) FILTER (WHERE outcome = 0),
            count(*) FILTER (WHERE outcome = 1), count(*) FILTER (WHERE outcome = 2),
@@ -61,13 +62,14 @@ check_drain() {
 
 # drain N RECEIVERS [--failing]: a backlog is there, its webhooks are disabled; then one UPDATE enables them all
 drain() {
-    local n=$1 receivers=$2 failing=${3:-} each=0 rate requests=$(($1 / 2)) ceiling seconds
+    local n=$1 receivers=$2 failing=${3:-} each=0 rate requests=$(($1 / 2)) ceiling seconds connections
     if [ -n "$failing" ]; then each=$((n / 10)); fi
     webhooks --count "$receivers" --disabled ${failing:+"$failing"} || return 1
     step "$row: filling in $n deliveries"
     backlog "$n" || return 1
     ceiling=$("$bench/ceiling_curl" --url "$(peer_url /ok)" --hosts "$receivers" --requests $requests) || return 1
     peer_forget
+    connections=$(peer_ask stats | field accepted)
     step "$row: draining"
     sampler_start
     sql -c "UPDATE webhooks SET enabled = true" || return 1
@@ -82,7 +84,7 @@ drain() {
     put receivers "$receivers"
     put requests $((n + each))
     put seconds "$seconds"
-    put connections "$(peer_ask stats | field accepted)"
+    put connections $(($(peer_ask stats | field accepted) - connections))
 }
 
 # --- taking in --------------------------------------------------------------------------------------------------------
@@ -214,7 +216,7 @@ measure() {
     put firstStep "$first"
     put aim "$aim"
     row_print
-    if [ ${#row_failures[@]} -gt 0 ]; then grep -hv ' delivery=' "$DLO_VAR"/log/{stack,worker,fcgi}.log | tail -n 20 >&2; fi
+    if [ ${#row_failures[@]} -gt 0 ]; then stack_show_logs; fi
     if [ -s "$dir/memory" ]; then memory "$row"; fi
     stack_down
 }

@@ -121,6 +121,6 @@ function cells(entry) {
     h("td.col-error", h("span.error-text.muted", { title: visible(error) }, visible(error))),
     h("td.col-attempts.num", format.number(entry.attemptCount)),
     h("td.col-state", badge.state(entry.state), entry.generation > 0 && h("span.sub", `replay ${entry.generation}`)),
-    h("td.col-expires", clock.until(entry.expiresAt)),
+    h("td.col-expires", { "data-label": "expires" }, clock.until(entry.expiresAt)),
   ];
 }

@@ -43,7 +43,7 @@ export function latency(ms) {
   if (ms >= 10_000) return `${(ms / 1000).toFixed(1)} s`;
   if (ms >= 1000) return `${(ms / 1000).toFixed(2)} s`;
   if (ms >= 100) return `${Math.round(ms)} ms`;
-  return `${ms >= 10 ? ms.toFixed(1) : ms.toFixed(2)} ms`;
+  return `${ms >= 1 ? ms.toFixed(1) : ms.toFixed(2)} ms`;
 }
 
 /** @param {number} n */

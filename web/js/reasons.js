@@ -6,7 +6,7 @@
 const reasons = {
   timeout: ["Timeout", "The receiver did not answer in time.", "theirs"],
   http_5xx: ["Server error", "The receiver answered with a server error.", "theirs"],
-  http_4xx: ["Refused", "The receiver refused the request; asking again unchanged would not help.", "theirs"],
+  http_4xx: ["Refused", "The receiver refused the request. Sent again unchanged, it will probably refuse it again.", "theirs"],
   http_429: ["Rate limited", "The receiver said it gets too many requests.", "theirs"],
   http_408: ["Timeout (408)", "The receiver gave up waiting for the request.", "theirs"],
   redirect: ["Redirect", "The receiver points elsewhere. Redirects are not followed: correct the webhook's URL.", "theirs"],

@@ -91,8 +91,8 @@ export class Shell {
       h("div.header-tools", this.projectChoice(),
         h("span.who.clip", { title: session.user()?.login }, session.user()?.login),
         themeButton,
-        h("button.plain.icon-button", { type: "button", title: "Keyboard (?)", "aria-label": "Keyboard shortcuts", onclick: keys.help }, icon("help")),
-        h("button.plain", { type: "button", onclick: () => this.signOut() }, icon("out"), "Sign out")));
+        h("button.plain.icon-button.for-keys", { type: "button", title: "Keyboard (?)", "aria-label": "Keyboard shortcuts", onclick: keys.help }, icon("help")),
+        h("button.plain", { type: "button", onclick: () => this.signOut() }, icon("out"), h("span.label", "Sign out"))));
   }
 
   projectChoice() {

@@ -61,11 +61,17 @@ export class AttemptDetail {
 function response(attempt) {
   const { headers, body, encoding, bodyTruncated } = attempt.response;
   return [
-    h("p.line-of-result", h("span.code", what(attempt)), h("span.muted", visible(attempt.error ?? reasons.reasonSentence(attempt.failureReason) ?? ""))),
+    h("p.line-of-result", h("span.code", what(attempt)), h("span.muted", explanation(attempt))),
     attempt.statusCode ? pairs("Headers", headers) : h("p.muted", "No answer arrived, so there are no headers and no body."),
     body !== null && body !== "" && textBlock("Body", body, { base64: encoding === "base64", note: notes(encoding, bodyTruncated) }),
     attempt.statusCode && (body === null || body === "") && h("p.muted", "The answer had no body."),
   ];
+}
+
+/** What the big word beside it does not say. */
+function explanation(attempt) {
+  const error = attempt.error ?? "";
+  return error && error !== what(attempt) ? visible(error) : reasons.reasonSentence(attempt.failureReason);
 }
 
 function notes(encoding, truncated) {

@@ -37,8 +37,8 @@ export class EntriesView {
     this.under = h("div");
     this.foot = h("div.list-foot");
     this.element = h("section.view",
-      h("div.view-head", h("h1", "Dead letters"), this.count), this.pill,
-      h("div.panel", this.tabs, this.bar.element, this.notice, this.table.element, this.under, this.foot));
+      this.pill,
+      h("div.panel", h("div.list-head", h("h1", "Dead letters"), this.count, this.tabs), this.bar.element, this.notice, this.table.element, this.under, this.foot));
     /** @type {Set<() => void>} */
     this.watches = new Set();
     this.run = 0;

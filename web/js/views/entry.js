@@ -43,7 +43,7 @@ export class EntryView {
     this.timeline = null;
     this.heading = h("h1", { tabindex: "-1" }, "Dead letter");
     this.head = h("div.panel");
-    this.outcome = h("div", { "aria-live": "polite" });
+    this.outcome = h("div.entry-outcome", { "aria-live": "polite" });
     this.rest = h("div.view");
     this.buttons = h("div.entry-actions.sticky");
     this.facts = h("div");
@@ -128,7 +128,7 @@ export class EntryView {
     const held = this.buttons.contains(document.activeElement);
     fill(this.state, badge.state(entry.state));
     fill(this.buttons, entry.state === "discarded" ? this.restoreButton() : this.actButtons(entry),
-      h("button.plain", { type: "button", onclick: () => copy(location.href) }, icon("copy"), "Copy link"),
+      h("button.plain", { type: "button", onclick: () => copy(location.href) }, icon("copy"), h("span.label", "Copy link")),
       this.whyNot(entry));
     fill(this.facts, this.factList(entry));
     if (held && !this.buttons.contains(document.activeElement)) this.heading.focus({ preventScroll: true });

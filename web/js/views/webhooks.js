@@ -158,7 +158,7 @@ class WebhookRow {
     if (!health) return "…";
     if (health.successRate === null) return h("span.muted", "no requests");
     const percent = Math.floor(health.successRate * 1000) / 10;
-    return [h("span.strong", `${percent} %`), ` of ${format.plural(health.requests, "request")}`,
+    return [h("span.strong", { class: percent < 50 && "tone-bad" }, `${percent} %`), ` of ${format.plural(health.requests, "request")}`,
       h("span.sub", `p50 ${format.latency(health.p50Ms)} · p95 ${format.latency(health.p95Ms)}`)];
   }
 
