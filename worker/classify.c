@@ -64,8 +64,10 @@ static void by_transfer(struct attempt *a, const struct classify_facts *f)
     }
     if (f->code == CURLE_RECV_ERROR) {
         /* With an interim status (1xx) it was us who gave up on the headers; the errno is then an old one. */
-        bool reset = f->status == 0 && (f->os_errno == ECONNRESET || f->os_errno == EPIPE || !f->answered);
-        set(a, reset ? REASON_CONNECTION_RESET : REASON_INVALID_RESPONSE, false, reset ? "reset" : "bad_response");
+        bool reset =
+            f->status == 0 && (f->os_errno == ECONNRESET || f->os_errno == EPIPE || !f->answered);
+        set(a, reset ? REASON_CONNECTION_RESET : REASON_INVALID_RESPONSE, false,
+            reset ? "reset" : "bad_response");
         return;
     }
     for (size_t i = 0; i < sizeof transfer_failures / sizeof *transfer_failures; i++)

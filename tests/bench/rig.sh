@@ -48,8 +48,14 @@ stack_down() {
     rm -rf "$DLO_VAR"
 }
 
-# What went wrong, after a row that failed; not the line that each attempt leaves.
-stack_show_logs() { grep -hv 'delivery=' "$DLO_VAR"/log/{stack,worker,fcgi}.log | tail -n 20 >&2; }
+# What was said, after a row that failed; but not the line that each attempt leaves.
+stack_show_logs() {
+    local log
+    for log in "$DLO_VAR"/log/{postgres,fcgi,worker,web}.log; do
+        echo "bench: the last lines of '$log':"
+        grep -v 'delivery=' "$log" | tail -n 8
+    done >&2
+}
 
 sql() { "$pg_bin/psql" -XqAt -v ON_ERROR_STOP=1 "$@" "$DLO_DSN"; }
 

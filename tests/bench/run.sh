@@ -13,6 +13,7 @@ set -u
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 for name in ${!PG@}; do unset "$name"; done
+ONLY=${ONLY:-}
 case ${QUICK:-0} in 0 | no) part=1 ;; *) part=5 ;; esac
 . "$here/report.sh"
 . "$here/rig.sh"
@@ -198,7 +199,7 @@ selected() {
     for word in ${ONLY//,/ }; do
         case $1 in "$word"*) return 0 ;; esac
     done
-    [ -z "${ONLY:-}" ]
+    [ -z "$ONLY" ]
 }
 
 # measure ROW FIRST_STEP AIM FUNCTION [ARGUMENT...]: on a fresh stack, one row and, where it left samples, one of memory

@@ -126,7 +126,7 @@ class Stack:
 
     def stop(self):
         for name in list(self.processes):
-            self.stop_process(name, signal.SIGINT if name == "web" else signal.SIGTERM)
+            self.stop_process(name)
         if self.conn:
             self.conn.close()
         if self.cluster.server.alive():

@@ -104,6 +104,7 @@ export class EntriesTable {
   click(event) {
     const id = event.target.closest("tr")?.dataset.id;
     if (!id || event.target.closest("a, button") || String(getSelection()) !== "") return;
+    this.mark(id);
     router.go(router.link("entries", id));
   }
 }

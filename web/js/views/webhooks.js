@@ -15,6 +15,7 @@ import * as session from "../session.js";
 const PAGE = 25;
 const EVERY_MS = 10_000;
 const AT_ONCE = 2;
+const FAILING = 0.5;
 const columns = [["name", "Webhook"], ["status", "Status"], ["count num", "Dead letters"], ["count num", "Waiting"], ["count num", "Held"], ["health", "Last 24 h"], ["do", ""]];
 
 export class WebhooksView {
@@ -150,6 +151,7 @@ class WebhookRow {
     if (!hook.enabled) return [h("span.badge.bad", icon("cross"), "Disabled"), h("span.sub", hook.disabledReason ?? "by its settings")];
     if (hook.paused) return [h("span.badge.warn", icon("pause"), "Paused"), h("span.sub", "held until resumed")];
     if (health && health.circuit.state !== "closed") return [h("span.badge.warn", icon("clock"), `Circuit ${health.circuit.state}`), h("span.sub", "resting after failures")];
+    if (health?.requests && health.successRate < FAILING) return [h("span.badge.bad", icon("alert"), "Failing"), h("span.sub", "enabled, but most is refused")];
     return h("span.badge.good", icon("check"), "Enabled");
   }
 
@@ -158,7 +160,7 @@ class WebhookRow {
     if (!health) return "…";
     if (health.successRate === null) return h("span.muted", "no requests");
     const percent = Math.floor(health.successRate * 1000) / 10;
-    return [h("span.strong", { class: percent < 50 && "tone-bad" }, `${percent} %`), ` of ${format.plural(health.requests, "request")}`,
+    return [h("span.strong", { class: health.successRate < FAILING && "tone-bad" }, `${percent} %`), ` of ${format.plural(health.requests, "request")}`,
       h("span.sub", `p50 ${format.latency(health.p50Ms)} · p95 ${format.latency(health.p95Ms)}`)];
   }
 

@@ -1,0 +1,238 @@
+/*
+ * Rows read ahead (see reading.h): the oldest of each destination that runs low, and large payloads one by one.
+ *
+ * Owns the ghosts: rows whose completion was answered while a query was under way that may still show them. Must never
+ * take up a row that is held, nor pass one over: what could not be taken (no memory, a drawer that was not asked for)
+ * leaves the destination's cursor before it.
+ */
+#include "worker/reading.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "worker/row.h"
+
+void heads_bury_ghosts(struct reader *r)
+{
+    while (r->ghosts) {
+        struct delivery *d = r->ghosts;
+        r->ghosts = d->next;
+        delivery_table_remove(r->set.held, d);
+        delivery_free(d);
+    }
+}
+
+void heads_unanswered(struct destination *d, void *unused)
+{
+    (void)unused;
+    d->backlog = d->backlog || d->reading;
+    d->reading = false;
+}
+
+/* Was the drawer among those that the query looked into? If not it is from now on, in place of the oldest. */
+static bool drawer_asked(struct reader *r, int32_t drawer, const int32_t asked[LIMIT_DRAWERS])
+{
+    bool listed = false;
+    for (int i = 0; i < LIMIT_DRAWERS; i++) {
+        if (asked[i] == drawer)
+            return true;
+        listed = listed || r->drawers[i] == drawer;
+    }
+    if (!listed) {
+        r->drawers[r->next_drawer] = drawer;
+        r->next_drawer = (r->next_drawer + 1) % LIMIT_DRAWERS;
+    }
+    return false;
+}
+
+/* False: out of memory. */
+static bool take_row(struct reader *r, struct destination *dest, const PGresult *res, int i)
+{
+    bool no_source = PQgetisnull(res, i, 12);
+    const char *channel = PQgetisnull(res, i, 13) ? NULL : PQgetvalue(res, i, 13);
+    const char *payload = PQgetisnull(res, i, 14) ? NULL : PQgetvalue(res, i, 14);
+    struct delivery *row = delivery_new(
+        no_source ? NULL : PQgetvalue(res, i, 12), (size_t)PQgetlength(res, i, 12), channel,
+        (size_t)PQgetlength(res, i, 13), payload, (size_t)PQgetlength(res, i, 14));
+    if (!row)
+        return false;
+    row_read(res, i, row);
+    row->has_source = !no_source;
+    row->dest = dest;
+    delivery_table_add(r->set.held, row);
+    if (no_source)
+        r->owner.ends(r->owner.arg, row, REASON_INTERNAL, "source_missing",
+                      "its event is no longer there");
+    else
+        destination_enqueue(dest, row);
+    return true;
+}
+
+static void heads_read(void *arg, PGresult *res)
+{
+    struct reader *r = arg;
+    if (!res)
+        return; /* reader_lost has put everything back */
+    r->heads_under_way = false;
+    if (!reading_good(r, res, "heads")) {
+        destinations_each(r->set.destinations, heads_unanswered, NULL);
+        return;
+    }
+    int32_t asked[LIMIT_DRAWERS];
+    memcpy(asked, r->drawers, sizeof asked);
+    for (int i = 0; i < PQntuples(res); i++) {
+        struct destination *d = destinations_find(r->set.destinations, row_int4(res, i, 2));
+        int64_t pos = row_int8(res, i, 1);
+        if (!d || !d->reading)
+            continue;
+        d->backlog = true; /* there was something: ask again beyond it */
+        if (!drawer_asked(r, row_int4(res, i, 5), asked)) {
+            d->reading = false; /* from this row on, with its drawer, next time */
+            r->owner.changed(r->owner.arg, d);
+            continue;
+        }
+        if (!delivery_table_find(r->set.held, pos) && !take_row(r, d, res, i)) {
+            d->reading = false; /* no memory: again from here, later */
+            continue;
+        }
+        if (pos > d->after)
+            d->after = pos;
+    }
+    heads_bury_ghosts(r);
+}
+
+struct heads_request {
+    struct reader *r;
+    int64_t now_ms;
+    int rows;
+    unsigned seen, from;
+};
+
+static void want_heads(struct destination *d, void *arg)
+{
+    struct heads_request *q = arg;
+    struct reader *r = q->r;
+    if (q->seen++ < q->from || q->rows >= LIMIT_HEADS_ROWS ||
+        r->set.leases->state[d->shard] != LEASE_HELD)
+        return;
+    int k = destination_wants_heads(d, q->now_ms);
+    if (!k)
+        return;
+    d->reading = true;
+    d->backlog = false; /* until the answer, or an arrival meanwhile, says otherwise */
+    pg_array_int2(&r->shards, d->shard);
+    pg_array_int4(&r->ints, d->webhook_id);
+    pg_array_int8(&r->longs, d->after);
+    pg_array_int4(&r->ints2, k);
+    q->rows += k;
+    if (q->rows >= LIMIT_HEADS_ROWS)
+        r->turn = q->seen; /* the next query goes on behind this one */
+}
+
+static void heads_done(struct destination *d, void *arg)
+{
+    struct reader *r = arg;
+    if (!d->reading)
+        return;
+    d->reading = false;
+    r->owner.changed(r->owner.arg, d);
+}
+
+static void heads_answered(void *arg, PGresult *res)
+{
+    struct reader *r = arg;
+    heads_read(arg, res);
+    if (res)
+        destinations_each(r->set.destinations, heads_done, r);
+}
+
+int heads_ask(struct reader *r, struct pipe *pipe, int64_t now_ms)
+{
+    struct reading_args a = {0};
+    struct heads_request q = {.r = r, .now_ms = now_ms, .from = r->turn};
+    if (delivery_table_count(r->set.held) >= LIMIT_PREFETCH)
+        return -1;
+    pg_array_clear(&r->shards);
+    pg_array_clear(&r->ints);
+    pg_array_clear(&r->longs);
+    pg_array_clear(&r->ints2);
+    r->turn = 0;
+    destinations_each(r->set.destinations, want_heads, &q);
+    if (!q.rows && q.from) {
+        q = (struct heads_request){.r = r, .now_ms = now_ms};
+        destinations_each(r->set.destinations, want_heads, &q);
+    }
+    if (!q.rows)
+        return -1;
+    reading_arg_array(&a, &r->shards);
+    reading_arg_array(&a, &r->ints);
+    reading_arg_array(&a, &r->longs);
+    reading_arg_array(&a, &r->ints2);
+    char drawers[LIMIT_DRAWERS][16];
+    for (int i = 0; i < LIMIT_DRAWERS; i++) {
+        snprintf(drawers[i], sizeof drawers[i], "%d", r->drawers[i]);
+        reading_arg_text(&a, drawers[i]);
+    }
+    r->heads_under_way = true;
+    return reading_ask(r, pipe, WORKER_SQL_HEADS, &a, true, heads_answered);
+}
+
+/* --- large payloads ----------------------------------------------------------------------------------------------- */
+
+static void payload_read(void *arg, PGresult *res)
+{
+    struct reader *r = arg;
+    struct destination *d = destinations_find(r->set.destinations, r->payload_webhook);
+    r->payload_webhook = 0;
+    if (!reading_good(r, res, "payload") || !d)
+        return;
+    d->wants_payload = false;
+    struct delivery *row = d->head;
+    if (!row || row->pos != r->payload_pos || row->payload)
+        return;
+    if (!PQntuples(res)) { /* cancelled, or somebody else's by now */
+        destination_dequeue(d);
+        reader_release_row(r, row);
+    } else {
+        size_t n = (size_t)PQgetlength(res, 0, 0);
+        row->payload = malloc(n + 1);
+        if (row->payload) {
+            memcpy(row->payload, PQgetvalue(res, 0, 0), n);
+            row->payload_bytes = (int32_t)n;
+            row->payload_owned = true;
+        }
+    }
+    r->owner.changed(r->owner.arg, d);
+}
+
+struct payload_request {
+    struct destination *found;
+};
+
+static void want_payload(struct destination *d, void *arg)
+{
+    struct payload_request *q = arg;
+    if (!q->found && d->wants_payload && d->head && !d->head->payload)
+        q->found = d;
+}
+
+int heads_ask_payload(struct reader *r, struct pipe *pipe)
+{
+    struct reading_args a = {0};
+    char shard[8], webhook[16], pos[24];
+    struct payload_request q = {0};
+    destinations_each(r->set.destinations, want_payload, &q);
+    struct destination *d = q.found;
+    if (!d)
+        return -1;
+    r->payload_webhook = d->webhook_id;
+    r->payload_pos = d->head->pos;
+    snprintf(shard, sizeof shard, "%d", d->shard);
+    snprintf(webhook, sizeof webhook, "%d", d->webhook_id);
+    snprintf(pos, sizeof pos, "%lld", (long long)d->head->pos);
+    reading_arg_text(&a, shard);
+    reading_arg_text(&a, webhook);
+    reading_arg_text(&a, pos);
+    return reading_ask(r, pipe, WORKER_SQL_PAYLOAD, &a, true, payload_read);
+}

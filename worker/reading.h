@@ -1,0 +1,80 @@
+/*
+ * What the parts of a reader share: its state, and how a statement is asked.
+ *
+ * A reader is one connection that asks one thing at a time. Each part owns one kind of question: ownership (leases),
+ * arrivals (what is new), settings (webhooks), waiting (retries that are due, holds that are overdue), heads (rows and
+ * payloads). reader.c decides which question is next. Nobody else includes this header.
+ */
+#ifndef DLO_WORKER_READING_H
+#define DLO_WORKER_READING_H
+
+#include "worker/reader.h"
+#include "worker_sql.h"
+
+#define READING_GONE_MAX                                                                           \
+    64 /* webhooks whose receivers answered 410, not told to the database yet */
+
+struct reader {
+    struct reader_set set;
+    struct reader_owner owner;
+    bool joined, stopping, left;
+    bool poll_now;
+    int64_t poll_at_ms, renew_at_ms, promote_at_ms, holds_at_ms, pause_until_ms;
+    char xmax[24];
+    struct buf xip; /* as an array literal: xid8 has no binary form worth writing */
+    bool has_snapshot;
+    bool fresh[LIMIT_SHARDS]; /* leased, not scanned yet */
+    bool heads_under_way;
+    struct delivery *ghosts;
+    int32_t gone[READING_GONE_MAX];
+    int ngone;
+    size_t settings_wanted;         /* destinations that are not known */
+    int32_t drawers[LIMIT_DRAWERS]; /* where sources were found lately */
+    unsigned next_drawer;
+    unsigned turn;           /* where the next heads query begins among the destinations */
+    int released;            /* shard being released, or -1 */
+    int32_t payload_webhook; /* whose head's payload is being fetched; 0: none */
+    int64_t payload_pos;
+    struct pg_array shards, ints, ints2, longs;
+    struct buf text;
+};
+
+#define READING_ARGS_MAX 16
+
+struct reading_args {
+    int n;
+    const char *values[READING_ARGS_MAX];
+    int lengths[READING_ARGS_MAX];
+    int formats[READING_ARGS_MAX];
+};
+
+void reading_arg_bytes(struct reading_args *a, const void *p, size_t n);
+void reading_arg_text(struct reading_args *a, const char *s); /* NULL: SQL NULL */
+void reading_arg_array(struct reading_args *a, const struct pg_array *array);
+/* 0: sent, `answer` will be called with the reader. `binary`: the form of the result. */
+int reading_ask(struct reader *r, struct pipe *pipe, enum worker_sql which,
+                const struct reading_args *a, bool binary, pipe_answer *answer);
+/* True if the answer is good. A failure is logged and pauses the reader; a lost connection is told by reader_lost. */
+bool reading_good(struct reader *r, const PGresult *res, const char *what);
+
+/* Each of these asks one question: 0 when it was sent, -1 when there was nothing to ask. */
+int ownership_join(struct reader *r, struct pipe *pipe);
+int ownership_renew(struct reader *r, struct pipe *pipe, int64_t now_ms);
+int ownership_release(struct reader *r, struct pipe *pipe); /* a shard that has drained */
+int ownership_leave(struct reader *r, struct pipe *pipe);
+int arrivals_poll(struct reader *r, struct pipe *pipe, int64_t now_ms);
+int arrivals_take_over(struct reader *r,
+                       struct pipe *pipe); /* shards that were leased and not scanned */
+int settings_ask(struct reader *r, struct pipe *pipe);
+int settings_tell_gone(struct reader *r, struct pipe *pipe);
+int waiting_promote(struct reader *r, struct pipe *pipe, int64_t now_ms);
+int waiting_ask_holds(struct reader *r, struct pipe *pipe, int64_t now_ms);
+int heads_ask(struct reader *r, struct pipe *pipe, int64_t now_ms);
+int heads_ask_payload(struct reader *r, struct pipe *pipe);
+
+bool arrivals_unscanned(const struct reader *r);
+void heads_bury_ghosts(struct reader *r); /* no query is under way that could still show them */
+void heads_unanswered(struct destination *d,
+                      void *unused); /* what its query was to read is still to be read */
+
+#endif
