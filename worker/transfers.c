@@ -442,6 +442,7 @@ static void finish(struct transfers *t, struct transfer *tr, CURLcode code)
     curl_easy_getinfo(tr->easy, CURLINFO_PRIMARY_IP, &ip);
     snprintf(a->remote, sizeof a->remote, "%s", ip && !tr->refused ? ip : "");
     read_timing(tr->easy, a, &f);
+    f.connected = f.connected || a->remote[0]; /* 7.88 notes the time only after the handshake */
     read_headers(tr->easy, a);
     memcpy(error, tr->error, sizeof error);
     curl_multi_remove_handle(t->multi, tr->easy);

@@ -32,7 +32,7 @@ WITH win AS MATERIALIZED (
               LIMIT /*<*/201/*>*/)
             UNION ALL
             (SELECT a.delivery_id, a.drawer, a.webhook_id, a.event_id, a.entry_id, a.made_entry_id, a.outcome,
-                    a.n - a.kind, NULL, false, a.delivery_created_at, a.at
+                    a.n - a.kind, NULL, false, a.delivery_created_at, a.at + make_interval(secs => a.total_us / 1e6)
                FROM attempts a
               WHERE a.project_id = $1 AND a.delivery_id <= $3 AND a.ends
                 AND ($4::smallint[] IS NULL OR $4::smallint[] <> '{1}')

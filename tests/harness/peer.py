@@ -25,15 +25,19 @@ class Request:
 
 
 class Peer:
-    def __init__(self):
-        self.process = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "TERM", "--", str(BUILD / "peer"), "--listen", "127.0.0.1:0"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self.port = int(self.process.stdout.readline().rsplit(":", 1)[1])
+    def __init__(self, certificate=None):
+        """`certificate`: paths of certificate and key; then there is a second port, tls_port, that speaks TLS."""
+        command = ["setpriv", "--pdeathsig", "TERM", "--", str(BUILD / "peer"), "--listen", "127.0.0.1:0"]
+        if certificate:
+            cert, key = certificate
+            command += ["--tls-listen", "127.0.0.1:0", "--tls-cert", str(cert), "--tls-key", str(key)]
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        self.port = self.read_port()
+        self.tls_port = self.read_port() if certificate else None
         self.numbers = itertools.count(1)
+
+    def read_port(self):
+        return int(self.process.stdout.readline().rsplit(":", 1)[1])
 
     def stop(self):
         self.process.terminate()

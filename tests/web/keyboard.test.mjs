@@ -68,7 +68,7 @@ test("j, k, Enter, d, undo and r walk through a triage", async () => {
 test("slash searches, brackets change the attempt, the question mark helps", async () => {
   const { entry } = await office.deadLetter(`${peer.url}/status/500`, { settings: { maxAttempts: 2 } });
   const page = await signedIn(browser);
-  await page.getByRole("heading", { name: "Dead letters" }).waitFor();
+  await page.getByRole("heading", { level: 1, name: "Dead letters" }).waitFor();
   await page.keyboard.press("/");
   await page.keyboard.type(entry.id);
   await page.keyboard.press("Enter");

@@ -1,7 +1,7 @@
 /** Signing in and out, and what happens when a session ends underneath. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { launch, open, signedIn } from "./lib/browser.mjs";
+import { launch, open, signedIn, signIn } from "./lib/browser.mjs";
 import * as office from "./lib/office.mjs";
 
 let browser;
@@ -22,10 +22,10 @@ test("a wrong password is said in words and keeps the login", async () => {
 });
 
 test("the right password enters, a reload stays in, signing out leaves", async () => {
-  const page = await signedIn(browser);
-  await page.getByRole("heading", { name: "Dead letters" }).waitFor();
+  const page = await signedIn(browser, "#/entries", { fresh: true });
+  await page.getByRole("heading", { level: 1, name: "Dead letters" }).waitFor();
   await page.reload();
-  await page.getByRole("heading", { name: "Dead letters" }).waitFor();
+  await page.getByRole("heading", { level: 1, name: "Dead letters" }).waitFor();
   await page.getByRole("button", { name: "Sign out" }).click();
   await page.getByLabel("Login").waitFor();
   await page.reload();
@@ -38,10 +38,8 @@ test("a session that ends leads to the sign-in and back to where one was", async
   await page.context().clearCookies();
   await page.getByRole("link", { name: "Dead letters", exact: true }).click();
   await page.getByText("Your session has ended. Sign in to go on where you were.").waitFor();
-  await page.getByLabel("Login").fill(office.login);
-  await page.getByLabel("Password").fill(office.password);
-  await page.getByRole("button", { name: "Sign in" }).click();
-  await page.getByRole("heading", { name: "Dead letters" }).waitFor();
+  await signIn(page);
+  await page.getByRole("heading", { level: 1, name: "Dead letters" }).waitFor();
   await page.finish();
 });
 
@@ -77,7 +75,7 @@ test("with several projects one is chosen, named in each request, and remembered
   await page.route(/\/v1\/(dlq|webhooks)/, (route) => route.fulfill({ json: { data: [], nextCursor: null, total: 0, totalRelation: "eq" } }));
   await page.reload();
   await page.getByLabel("Project").selectOption("Another");
-  await page.getByText("No open dead letters.").waitFor();
+  await page.getByRole("heading", { name: "No open dead letters." }).waitFor();
   await office.until("a request for the other project", () => asked.at(-1) === "prj_00000000000000000000000001");
   await page.reload();
   await office.until("the choice after a reload", async () => (await page.getByLabel("Project").inputValue()) === "prj_00000000000000000000000001");

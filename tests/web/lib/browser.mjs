@@ -38,7 +38,7 @@ export async function open(browser, options = {}) {
     const status = Number(statusLine.exec(message.text())?.[1]);
     if (["error", "warning"].includes(message.type()) && !(options.expect ?? []).includes(status)) faults.push(`${message.type()}: ${message.text()}`);
   });
-  page.setDefaultTimeout(10_000);
+  page.setDefaultTimeout(30_000);
   return Object.assign(page, {
     faults,
     /** Ends the page; whatever went wrong in it fails the test. */
@@ -49,13 +49,24 @@ export async function open(browser, options = {}) {
   });
 }
 
-/** A page that is signed in, at the hash. */
-export async function signedIn(browser, hash = "#/entries", options = {}) {
-  const page = await open(browser, { ...options, expect: [401, ...(options.expect ?? [])] });
-  await page.goto(`${office.url}/${hash}`);
+/** What a sign-in left behind: one is enough for a file, because each costs the server a fifth of a second. */
+let state;
+
+/** Signs in by hand, as everybody must at first. */
+export async function signIn(page) {
   await page.getByLabel("Login").fill(office.login);
   await page.getByLabel("Password").fill(office.password);
   await page.getByRole("button", { name: "Sign in" }).click();
+  await page.locator("header.header").waitFor();
+}
+
+/** A page that is signed in, at the hash. `fresh`: with a session of its own, which it may end. */
+export async function signedIn(browser, hash = "#/entries", { fresh = false, ...options } = {}) {
+  const storageState = fresh ? undefined : state;
+  const page = await open(browser, { ...options, expect: [401, ...(options.expect ?? [])], context: { storageState, ...options.context } });
+  await page.goto(`${office.url}/${hash}`);
+  if (!storageState) await signIn(page);
+  if (!fresh) state ??= { cookies: await page.context().cookies(), origins: [] };
   await page.locator("header.header").waitFor();
   return page;
 }

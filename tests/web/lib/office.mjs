@@ -43,9 +43,9 @@ export async function event(eventType, payload = '{"n":1}', more = {}) {
   return (await call("POST", "/v1/events", `{${rest.join(",")},"payload":${payload}}`)).eventId;
 }
 
-/** Waits for what a condition gives, at most ten seconds. */
+/** Waits for what a condition gives, at most half a minute: the machine may be busy. */
 export async function until(what, condition) {
-  const deadline = Date.now() + 10_000;
+  const deadline = Date.now() + 30_000;
   for (;;) {
     const value = await condition();
     if (value) return value;
