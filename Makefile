@@ -190,8 +190,8 @@ format:
 	@clang-format -i $$(find common fcgi worker cli tests -name '*.[ch]')
 
 bench demo: deps
-	@conf/deps/install.sh demo
-	+@$(build) all bench-programs
+	@conf/deps/install.sh demo >&2
+	+@$(build) all bench-programs >&2
 	@exec $(if $(filter demo,$@),tests/peer/demo.sh,tests/bench/run.sh)
 
 share := $(DESTDIR)$(PREFIX)/share/dlo

@@ -21,6 +21,7 @@ struct db {
     const struct sql_statement *prepared[PREPARED_MAX]; /* open addressing by address */
     char *texts[TEXTS_MAX];                             /* prepared as "text_N" */
     unsigned next_text;
+    unsigned generation;
     char message[512];
 };
 
@@ -61,6 +62,11 @@ PGconn *db_conn(struct db *db)
     return db->conn;
 }
 
+unsigned db_generation(const struct db *db)
+{
+    return db->conn ? db->generation : 0;
+}
+
 const char *db_message(const struct db *db)
 {
     return db->message;
@@ -94,6 +100,7 @@ enum db_status db_connect(struct db *db)
         forget_connection(db);
         return DB_LOST;
     }
+    db->generation++;
     PQsetNoticeProcessor(db->conn, ignore_notice, NULL);
     return db->settings ? db_command(db, db->settings) : DB_OK;
 }

@@ -37,6 +37,8 @@ void db_free(struct db *db);
 /* Connects if there is no connection. DB_OK or DB_LOST. */
 enum db_status db_connect(struct db *db);
 PGconn *db_conn(struct db *db);
+/* Counts connections: what a session holds (locks) is gone when this number has changed. 0: not connected. */
+unsigned db_generation(const struct db *db);
 /* What the last statement that did not end DB_OK said (primary message), or "". */
 const char *db_message(const struct db *db);
 

@@ -88,8 +88,9 @@ static void taken_over(void *arg, PGresult *res)
     take_in(r, res);
 }
 
-int arrivals_take_over(struct reader *r, struct pipe *pipe)
+int arrivals_take_over(struct reader *r, struct pipe *pipe, int64_t now_ms)
 {
+    (void)now_ms;
     struct reading_args a = {0};
     pg_array_clear(&r->shards);
     for (int i = 0; i < LIMIT_SHARDS; i++)

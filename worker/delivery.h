@@ -39,6 +39,7 @@ struct delivery {
     char *type;        /* within `memory` */
     char *channel;     /* NULL: none */
     char *payload;     /* NULL: not read yet; else payload_bytes bytes */
+    int in_trouble;    /* it was begun while its destination was in trouble */
     int payload_owned; /* it was fetched by itself, and is freed by itself */
     char memory[];
 };

@@ -32,8 +32,8 @@ bool destination_held(const struct destination *d)
 
 static int window(const struct destination *d)
 {
-    int w = (int)d->window;
-    return w < d->set.max_concurrency ? w : d->set.max_concurrency;
+    int most = d->set.max_concurrency < LIMIT_WINDOW ? d->set.max_concurrency : LIMIT_WINDOW;
+    return (int)d->window < most ? (int)d->window : most;
 }
 
 bool destination_may_send(const struct destination *d, int64_t now_ms)
@@ -64,6 +64,14 @@ void destination_arrived(struct destination *d, const struct delivery_table *hel
         d->after = pos - 1;
 }
 
+void destination_rewind(struct destination *d, int64_t pos)
+{
+    d->backlog = true;
+    d->reading = false;
+    if (pos <= d->after)
+        d->after = pos - 1;
+}
+
 /* By position, so that a rewound read finds its place; nearly always at the end. */
 void destination_enqueue(struct destination *d, struct delivery *row)
 {
@@ -84,6 +92,8 @@ void destination_enqueue(struct destination *d, struct delivery *row)
         at = &(*at)->next;
     row->next = *at;
     *at = row;
+    if (d->head == row)
+        d->wants_payload = false; /* that was for the row behind it */
 }
 
 struct delivery *destination_dequeue(struct destination *d)
@@ -101,11 +111,10 @@ struct delivery *destination_dequeue(struct destination *d)
 
 void destination_forget_queue(struct destination *d, struct delivery_table *held)
 {
-    if (d->head) {
-        if (d->head->pos <= d->after)
-            d->after = d->head->pos - 1;
-        d->backlog = true;
-    }
+    if (d->head)
+        destination_rewind(d, d->head->pos);
+    else if (d->reading)
+        destination_rewind(d, d->after + 1);
     for (struct delivery *row; (row = destination_dequeue(d));) {
         delivery_table_remove(held, row);
         delivery_free(row);
@@ -115,6 +124,7 @@ void destination_forget_queue(struct destination *d, struct delivery_table *held
 
 void destination_succeeded(struct destination *d)
 {
+    d->in_trouble = false;
     d->window += d->window < d->threshold ? 1 : 1 / d->window;
     if (d->window > d->set.max_concurrency)
         d->window = d->set.max_concurrency;
@@ -122,6 +132,7 @@ void destination_succeeded(struct destination *d)
 
 void destination_troubled(struct destination *d)
 {
+    d->in_trouble = true;
     d->window = d->window > 2 ? d->window / 2 : 1;
     d->threshold = d->window;
 }

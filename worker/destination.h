@@ -37,6 +37,7 @@ struct destination_settings {
     bool enabled, paused, deleted;
     unsigned char keys[2][SIGNING_KEY_MAX]; /* current, and the one before during a rotation */
     size_t key_len[2];
+    int64_t old_key_until_ms;                 /* clock_ms(): the second key is not used after it */
     char *header_lines[LIMIT_CUSTOM_HEADERS]; /* "Name: value"; secrets */
     int header_count;
     double retry_now_at;
@@ -58,8 +59,10 @@ struct destination {
     double window;
     double threshold;         /* grow by one per answer below it, by one per window above */
     int64_t blocked_until_ms; /* Retry-After, or a name being looked up */
+    bool in_trouble; /* its last answer was trouble: such destinations share half of the slots */
     bool resolving;
     int64_t after;
+    int64_t missing_pos; /* the row whose source was not found at the last look */
     bool backlog;
     bool reading;       /* a heads query for it is under way */
     bool wants_payload; /* its head is waiting for its payload */
@@ -73,6 +76,8 @@ int destination_wants_heads(const struct destination *d, int64_t now_ms);
 /* `count` new rows were committed, the lowest at `pos`. Rewinds unless the only one is held already. */
 void destination_arrived(struct destination *d, const struct delivery_table *held, int64_t pos,
                          int64_t count);
+/* Reads again from `pos` on. The answer of a query that is under way counts for nothing: it would undo this. */
+void destination_rewind(struct destination *d, int64_t pos);
 void destination_enqueue(struct destination *d, struct delivery *row);
 struct delivery *destination_dequeue(struct destination *d);
 /* Gives up what was read ahead and not begun: the rows will be read again. */

@@ -46,10 +46,14 @@ static bool drawer_asked(struct reader *r, int32_t drawer, const int32_t asked[L
     return false;
 }
 
-/* False: out of memory. */
+/* False: not now (no memory, or its source was not found for the first time). */
 static bool take_row(struct reader *r, struct destination *dest, const PGresult *res, int i)
 {
     bool no_source = PQgetisnull(res, i, 12);
+    if (no_source && dest->missing_pos != row_int8(res, i, 1)) {
+        dest->missing_pos = row_int8(res, i, 1); /* carried between two looks, perhaps: once more */
+        return false;
+    }
     const char *channel = PQgetisnull(res, i, 13) ? NULL : PQgetvalue(res, i, 13);
     const char *payload = PQgetisnull(res, i, 14) ? NULL : PQgetvalue(res, i, 14);
     struct delivery *row = delivery_new(
@@ -93,7 +97,7 @@ static void heads_read(void *arg, PGresult *res)
             continue;
         }
         if (!delivery_table_find(r->set.held, pos) && !take_row(r, d, res, i)) {
-            d->reading = false; /* no memory: again from here, later */
+            d->reading = false; /* again from here */
             continue;
         }
         if (pos > d->after)
@@ -217,8 +221,9 @@ static void want_payload(struct destination *d, void *arg)
         q->found = d;
 }
 
-int heads_ask_payload(struct reader *r, struct pipe *pipe)
+int heads_ask_payload(struct reader *r, struct pipe *pipe, int64_t now_ms)
 {
+    (void)now_ms;
     struct reading_args a = {0};
     char shard[8], webhook[16], pos[24];
     struct payload_request q = {0};

@@ -76,7 +76,7 @@ static void sweep(struct db *db)
 static bool carry(struct db *db, int64_t drawer)
 {
     static const enum worker_sql duties[] = {WORKER_SQL_CARRY_WAITING, WORKER_SQL_CARRY_ENTRIES,
-                                             WORKER_SQL_CARRY_EVENTS};
+                                             WORKER_SQL_CARRY_EVENTS, WORKER_SQL_CARRY_ATTEMPTS};
     for (size_t i = 0; i < sizeof duties / sizeof *duties; i++) {
         int64_t moved, total = 0;
         while ((moved = number_for(db, duties[i], drawer)) > 0)
@@ -185,20 +185,22 @@ static void wait_ms(int64_t ms, const sigset_t *open)
 static void loop(struct db *db, const sigset_t *open)
 {
     int64_t next[DUTIES] = {0};
-    PGconn *locked_on = NULL;
+    unsigned locked_on = 0; /* which connection holds the lock */
     while (!stop_asked) {
-        /* The lock lives and dies with its connection. */
-        if (!db_conn(db) || db_conn(db) != locked_on || PQstatus(locked_on) != CONNECTION_OK) {
-            locked_on = lock(db) ? db_conn(db) : NULL;
-            if (!locked_on) {
-                wait_ms(2000, open);
-                continue;
-            }
+        if (!locked_on && lock(db))
+            locked_on = db_generation(db);
+        if (!locked_on) {
+            wait_ms(2000, open);
+            continue;
         }
         for (size_t i = 0; i < DUTIES && !stop_asked; i++) {
             int64_t now_ms = clock_ms();
             if (now_ms < next[i])
                 continue;
+            if (db_generation(db) != locked_on) { /* the lock lives and dies with its connection */
+                locked_on = 0;
+                break;
+            }
             duties[i].run(db);
             next[i] = now_ms + duties[i].every_ms;
         }

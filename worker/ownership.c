@@ -24,8 +24,9 @@ static void joined(void *arg, PGresult *res)
     r->renew_at_ms = clock_ms() + SETTLE_MS;
 }
 
-int ownership_join(struct reader *r, struct pipe *pipe)
+int ownership_join(struct reader *r, struct pipe *pipe, int64_t now_ms)
 {
+    (void)now_ms;
     char host[256] = "", pid[16];
     struct reading_args a = {0};
     gethostname(host, sizeof host - 1);
@@ -39,14 +40,15 @@ int ownership_join(struct reader *r, struct pipe *pipe)
 static void forget_shard(struct destination *d, void *arg)
 {
     struct reader *r = arg;
-    if (r->set.leases->state[d->shard] == LEASE_NONE && d->queued)
+    if (d->known && r->set.leases->state[d->shard] == LEASE_NONE)
         destination_forget_queue(d, r->set.held);
 }
 
 static bool shard_lost(struct destination *d, void *arg)
 {
     struct reader *r = arg;
-    return r->set.leases->state[d->shard] == LEASE_NONE;
+    return d->known && r->set.leases->state[d->shard] ==
+                           LEASE_NONE; /* an unknown one's shard is not known either */
 }
 
 static void drop_lost_shards(struct reader *r)
@@ -66,6 +68,8 @@ static void renewed(void *arg, PGresult *res)
     int lost = 0, taken = 0;
     for (int i = 0; i < PQntuples(res); i++) {
         alive = strtoll(PQgetvalue(res, i, 3), NULL, 10);
+        r->joined =
+            PQgetvalue(res, i, 4)[0] == 't'; /* cut after an hour's suspension: join again */
         if (PQgetisnull(res, i, 0))
             continue;
         int shard = (int)strtol(PQgetvalue(res, i, 0), NULL, 10);
@@ -133,8 +137,9 @@ static void released(void *arg, PGresult *res)
     drop_lost_shards(r);
 }
 
-int ownership_release(struct reader *r, struct pipe *pipe)
+int ownership_release(struct reader *r, struct pipe *pipe, int64_t now_ms)
 {
+    (void)now_ms;
     struct reading_args a = {0};
     r->released = leases_drained(r->set.leases);
     pg_array_clear(&r->shards);
@@ -150,8 +155,9 @@ static void left(void *arg, PGresult *res)
     r->left = reading_good(r, res, "sender_leave");
 }
 
-int ownership_leave(struct reader *r, struct pipe *pipe)
+int ownership_leave(struct reader *r, struct pipe *pipe, int64_t now_ms)
 {
+    (void)now_ms;
     struct reading_args a = {0};
     reading_arg_bytes(&a, r->set.owner->b, sizeof r->set.owner->b);
     return reading_ask(r, pipe, WORKER_SQL_SENDER_LEAVE, &a, false, left);

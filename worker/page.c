@@ -64,6 +64,7 @@ void page_end(struct page_sender *s, unsigned slot)
 
 void page_cleared(struct page_sender *s, struct page_suspect *suspect_)
 {
-    s->alone = zero;
+    if (same(&s->alone, &suspect_->delivery))
+        s->alone = zero;
     *suspect_ = s->suspects[--s->nsuspects];
 }

@@ -121,8 +121,16 @@ static int flush(struct pipe *p)
 
 static void connect_now(struct pipe *p, int64_t now_ms)
 {
-    const char *keys[] = {"dbname", "application_name", "connect_timeout", NULL};
-    const char *values[] = {p->dsn, p->application, "5", NULL};
+    /* A server that died without a word is noticed within a quarter of a minute. */
+    const char *keys[] = {"dbname",
+                          "application_name",
+                          "connect_timeout",
+                          "keepalives_idle",
+                          "keepalives_interval",
+                          "keepalives_count",
+                          "tcp_user_timeout",
+                          NULL};
+    const char *values[] = {p->dsn, p->application, "5", "10", "5", "3", "15000", NULL};
     p->conn = PQconnectStartParams(keys, values, 1);
     if (!p->conn || PQstatus(p->conn) == CONNECTION_BAD) {
         lose(p, now_ms);

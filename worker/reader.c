@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define RESCAN_MS 3000
 #define XIP_BYTES (4096 * 24) /* the longest list of transactions in a snapshot that is kept */
 
 struct reader *reader_new(const struct reader_set *set, const struct reader_owner *owner)
@@ -54,7 +55,7 @@ void reader_retry_in(struct reader *r, int64_t now_ms, int64_t ms)
 void reader_webhook_gone(struct reader *r, int32_t webhook_id)
 {
     if (r->ngone < READING_GONE_MAX)
-        r->gone[r->ngone++] = webhook_id;
+        r->gone[r->ngone++] = webhook_id; /* beyond it: the next 410 tells us again */
 }
 
 void reader_stop(struct reader *r)
@@ -82,9 +83,15 @@ void reader_release_row(struct reader *r, struct delivery *row)
     delivery_free(row);
 }
 
-/* What was asked is asked again; leases are kept while their time lasts, and the next poll goes on from the snapshot. */
+/*
+ * What was asked is asked again; leases are kept while their time lasts. The snapshot is not: after a failover or the
+ * recovery of a server transaction ids that were never flushed are given out again, so every shard is scanned anew.
+ */
 void reader_lost(struct reader *r)
 {
+    r->has_snapshot = false;
+    for (int i = 0; i < LIMIT_SHARDS; i++)
+        r->fresh[i] = r->set.leases->state[i] == LEASE_HELD;
     r->heads_under_way = false;
     r->payload_webhook = 0;
     r->released = -1;
@@ -94,48 +101,128 @@ void reader_lost(struct reader *r)
     r->poll_now = true;
 }
 
-/* The most urgent statement that has something to ask; 0 when one was sent. */
-static int next_statement(struct reader *r, struct pipe *pipe, int64_t now_ms)
+/* --- what is next --- */
+
+static bool must_join(const struct reader *r, int64_t now_ms)
 {
-    struct leases *l = r->set.leases;
-    if (!r->joined)
-        return ownership_join(r, pipe);
-    if (now_ms >= r->renew_at_ms)
-        return ownership_renew(r, pipe, now_ms);
-    if (leases_drained(l) >= 0)
-        return ownership_release(r, pipe);
-    if (r->stopping && leases_count(l, LEASE_NONE) == LIMIT_SHARDS)
-        return r->left ? -1 : ownership_leave(r, pipe);
-    if (arrivals_unscanned(r))
-        return arrivals_take_over(r, pipe);
-    if (r->ngone)
-        return settings_tell_gone(r, pipe);
-    if (r->has_snapshot && (r->poll_now || now_ms >= r->poll_at_ms) &&
-        leases_count(l, LEASE_NONE) < LIMIT_SHARDS)
-        return arrivals_poll(r, pipe, now_ms);
-    if (r->settings_wanted && settings_ask(r, pipe) == 0)
-        return 0;
-    if (now_ms >= r->promote_at_ms && leases_count(l, LEASE_HELD))
-        return waiting_promote(r, pipe, now_ms);
-    if (now_ms >= r->holds_at_ms && waiting_ask_holds(r, pipe, now_ms) == 0)
-        return 0;
-    if (heads_ask_payload(r, pipe) == 0)
-        return 0;
-    return heads_ask(r, pipe, now_ms);
+    (void)now_ms;
+    return !r->joined;
+}
+
+static bool must_renew(const struct reader *r, int64_t now_ms)
+{
+    return now_ms >= r->renew_at_ms;
+}
+
+static bool must_release(const struct reader *r, int64_t now_ms)
+{
+    (void)now_ms;
+    return leases_drained(r->set.leases) >= 0;
+}
+
+static bool must_leave(const struct reader *r, int64_t now_ms)
+{
+    (void)now_ms;
+    return r->stopping && !r->left && leases_count(r->set.leases, LEASE_NONE) == LIMIT_SHARDS;
+}
+
+static bool must_take_over(const struct reader *r, int64_t now_ms)
+{
+    (void)now_ms;
+    return arrivals_unscanned(r);
+}
+
+static bool must_poll(const struct reader *r, int64_t now_ms)
+{
+    return r->has_snapshot && (r->poll_now || now_ms >= r->poll_at_ms);
+}
+
+static bool must_tell_gone(const struct reader *r, int64_t now_ms)
+{
+    (void)now_ms;
+    return r->ngone > 0;
+}
+
+static bool wants_settings(const struct reader *r, int64_t now_ms)
+{
+    (void)now_ms;
+    return r->settings_wanted > 0;
+}
+
+static bool may_promote(const struct reader *r, int64_t now_ms)
+{
+    return now_ms >= r->promote_at_ms && leases_count(r->set.leases, LEASE_HELD) > 0;
+}
+
+static bool may_end_holds(const struct reader *r, int64_t now_ms)
+{
+    return now_ms >= r->holds_at_ms && !r->owner.outcomes_wait(r->owner.arg);
+}
+
+static bool always(const struct reader *r, int64_t now_ms)
+{
+    (void)now_ms;
+    return !r->stopping;
+}
+
+/* The most urgent first. One that failed waits its pause, and the others have their turn. */
+static const struct {
+    bool (*due)(const struct reader *r, int64_t now_ms);
+    int (*ask)(struct reader *r, struct pipe *pipe, int64_t now_ms);
+} questions[READING_QUESTIONS] = {
+    {must_join, ownership_join},          {must_renew, ownership_renew},
+    {must_release, ownership_release},    {must_leave, ownership_leave},
+    {must_poll, arrivals_poll},           {must_take_over, arrivals_take_over},
+    {must_tell_gone, settings_tell_gone}, {wants_settings, settings_ask},
+    {may_promote, waiting_promote},       {may_end_holds, waiting_ask_holds},
+    {always, heads_ask_payload},          {always, heads_ask},
+};
+
+/* 0: one was sent. */
+static int ask_next(struct reader *r, struct pipe *pipe, int64_t now_ms)
+{
+    for (int i = 0; i < READING_QUESTIONS; i++) {
+        if (now_ms < r->not_before_ms[i] || !questions[i].due(r, now_ms))
+            continue;
+        r->asked = i;
+        if (questions[i].ask(r, pipe, now_ms) == 0)
+            return 0;
+        if (!r->joined)
+            return -1; /* nothing before that */
+    }
+    return -1;
+}
+
+/* One of the shards is scanned again now and then: should a row ever slip through, it is found within minutes. */
+static void rescan_one(struct reader *r, int64_t now_ms)
+{
+    if (now_ms < r->rescan_at_ms)
+        return;
+    r->rescan_at_ms = now_ms + RESCAN_MS;
+    for (int i = 0; i < LIMIT_SHARDS; i++) {
+        r->rescanned = (r->rescanned + 1) % LIMIT_SHARDS;
+        if (r->set.leases->state[r->rescanned] == LEASE_HELD) {
+            r->fresh[r->rescanned] = true;
+            return;
+        }
+    }
 }
 
 int64_t reader_tick(struct reader *r, struct pipe *pipe, int64_t now_ms)
 {
     if (!pipe_idle(pipe))
         return INT64_MAX;
-    if (now_ms < r->pause_until_ms)
-        return r->pause_until_ms;
-    if (next_statement(r, pipe, now_ms) == 0)
+    rescan_one(r, now_ms);
+    if (ask_next(r, pipe, now_ms) == 0)
         return INT64_MAX;
-    int64_t next = r->renew_at_ms;
-    int64_t others[] = {r->poll_at_ms, r->promote_at_ms, r->holds_at_ms};
-    for (int i = 0; i < 3; i++)
-        if (others[i] < next)
-            next = others[i];
-    return next > now_ms ? next : now_ms + 1;
+    int64_t times[] = {r->renew_at_ms, r->poll_at_ms, r->promote_at_ms, r->holds_at_ms,
+                       r->rescan_at_ms};
+    int64_t next = now_ms + 1000;
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++)
+        if (times[i] > now_ms && times[i] < next)
+            next = times[i];
+    for (int i = 0; i < READING_QUESTIONS; i++)
+        if (r->not_before_ms[i] > now_ms && r->not_before_ms[i] < next)
+            next = r->not_before_ms[i];
+    return next;
 }

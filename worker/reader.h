@@ -27,6 +27,7 @@ struct reader_owner {
     void (*ends)(void *arg, struct delivery *row, enum reason reason, const char *code,
                  const char *why);
     void (*counters)(void *arg, struct buf *json); /* appends the counters as a JSON object */
+    bool (*outcomes_wait)(void *arg); /* so many that no more should be made without need */
 };
 
 struct reader_set {

@@ -43,6 +43,6 @@ bool reading_good(struct reader *r, const PGresult *res, const char *what)
         log_error("statement %s failed: sqlstate=%s %s", what,
                   PQresultErrorField(res, PG_DIAG_SQLSTATE),
                   PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY));
-    r->pause_until_ms = clock_ms() + PAUSE_MS;
+    r->not_before_ms[r->asked] = clock_ms() + PAUSE_MS;
     return false;
 }

@@ -11,15 +11,19 @@
 #include "worker/reader.h"
 #include "worker_sql.h"
 
-#define READING_GONE_MAX                                                                           \
-    64 /* webhooks whose receivers answered 410, not told to the database yet */
+#define READING_QUESTIONS 12
+#define READING_GONE_MAX 256 /* webhooks whose receivers answered 410, to be told to the database */
 
 struct reader {
     struct reader_set set;
     struct reader_owner owner;
     bool joined, stopping, left;
     bool poll_now;
-    int64_t poll_at_ms, renew_at_ms, promote_at_ms, holds_at_ms, pause_until_ms;
+    int64_t poll_at_ms, renew_at_ms, promote_at_ms, holds_at_ms;
+    int64_t not_before_ms[READING_QUESTIONS]; /* a question that failed waits */
+    int asked;                                /* the one under way */
+    int64_t rescan_at_ms;
+    int rescanned;
     char xmax[24];
     struct buf xip; /* as an array literal: xid8 has no binary form worth writing */
     bool has_snapshot;
@@ -31,6 +35,7 @@ struct reader {
     size_t settings_wanted;         /* destinations that are not known */
     int32_t drawers[LIMIT_DRAWERS]; /* where sources were found lately */
     unsigned next_drawer;
+    unsigned holds_turn;
     unsigned turn;           /* where the next heads query begins among the destinations */
     int released;            /* shard being released, or -1 */
     int32_t payload_webhook; /* whose head's payload is being fetched; 0: none */
@@ -54,23 +59,24 @@ void reading_arg_array(struct reading_args *a, const struct pg_array *array);
 /* 0: sent, `answer` will be called with the reader. `binary`: the form of the result. */
 int reading_ask(struct reader *r, struct pipe *pipe, enum worker_sql which,
                 const struct reading_args *a, bool binary, pipe_answer *answer);
-/* True if the answer is good. A failure is logged and pauses the reader; a lost connection is told by reader_lost. */
+/* True if the answer is good. A failure is logged and makes that question wait; a lost connection is told by reader_lost. */
 bool reading_good(struct reader *r, const PGresult *res, const char *what);
 
 /* Each of these asks one question: 0 when it was sent, -1 when there was nothing to ask. */
-int ownership_join(struct reader *r, struct pipe *pipe);
+int ownership_join(struct reader *r, struct pipe *pipe, int64_t now_ms);
 int ownership_renew(struct reader *r, struct pipe *pipe, int64_t now_ms);
-int ownership_release(struct reader *r, struct pipe *pipe); /* a shard that has drained */
-int ownership_leave(struct reader *r, struct pipe *pipe);
+int ownership_release(struct reader *r, struct pipe *pipe,
+                      int64_t now_ms); /* a shard that has drained */
+int ownership_leave(struct reader *r, struct pipe *pipe, int64_t now_ms);
 int arrivals_poll(struct reader *r, struct pipe *pipe, int64_t now_ms);
-int arrivals_take_over(struct reader *r,
-                       struct pipe *pipe); /* shards that were leased and not scanned */
-int settings_ask(struct reader *r, struct pipe *pipe);
-int settings_tell_gone(struct reader *r, struct pipe *pipe);
+int arrivals_take_over(struct reader *r, struct pipe *pipe,
+                       int64_t now_ms); /* shards that were leased and not scanned */
+int settings_ask(struct reader *r, struct pipe *pipe, int64_t now_ms);
+int settings_tell_gone(struct reader *r, struct pipe *pipe, int64_t now_ms);
 int waiting_promote(struct reader *r, struct pipe *pipe, int64_t now_ms);
 int waiting_ask_holds(struct reader *r, struct pipe *pipe, int64_t now_ms);
 int heads_ask(struct reader *r, struct pipe *pipe, int64_t now_ms);
-int heads_ask_payload(struct reader *r, struct pipe *pipe);
+int heads_ask_payload(struct reader *r, struct pipe *pipe, int64_t now_ms);
 
 bool arrivals_unscanned(const struct reader *r);
 void heads_bury_ghosts(struct reader *r); /* no query is under way that could still show them */

@@ -20,15 +20,18 @@
 #define ENTRIES_MAX 20000
 #define KEEP_MS 30000
 #define KEEP_FAILURE_MS 5000
-#define GIVE_UP_MS 10000
+#define KEEP_STALE_MS 600000 /* an old answer while a new one is looked up */
+#define GIVE_UP_MS 10000     /* in a thread; waiting for one does not count */
+#define SLOW_MS 1000
 #define THREADS_MAX 16
 
 struct entry {
     struct entry *next;      /* in its slot */
     struct entry *next_todo; /* in the queue */
     bool waiting;            /* queued or being looked up */
-    int64_t asked_ms;
-    int64_t until_ms;
+    bool slow;               /* its last look-up took long: it waits in a queue of its own */
+    int64_t taken_ms;        /* when a thread took it; 0: still queued */
+    int64_t until_ms;        /* fresh until then */
     enum resolver_answer answer;
     struct sockaddr_storage addr;
     char host[];
@@ -38,8 +41,11 @@ struct resolver {
     pthread_mutex_t lock;
     pthread_cond_t work;
     struct entry *slots[SLOTS];
-    struct entry *todo_head, *todo_tail;
+    struct queue {
+        struct entry *head, *tail;
+    } fast, slow;
     size_t entries;
+    int threads;
     int event_fd;
     const struct address_allow *allow;
 };
@@ -88,27 +94,50 @@ static enum resolver_answer look_up(const struct resolver *r, const char *host,
                                                                         : RESOLVER_TROUBLE;
 }
 
+static struct entry *take(struct queue *q)
+{
+    struct entry *e = q->head;
+    if (!e)
+        return NULL;
+    q->head = e->next_todo;
+    if (!q->head)
+        q->tail = NULL;
+    e->taken_ms = clock_ms();
+    return e;
+}
+
+/* Half of the threads never touch a name that was slow: one tenant's dead DNS server must not stop the others. */
+static struct entry *next_entry(struct resolver *r, bool takes_slow)
+{
+    struct entry *e = take(&r->fast);
+    return e || !takes_slow ? e : take(&r->slow);
+}
+
 static void *thread_main(void *arg)
 {
     struct resolver *r = arg;
     pthread_mutex_lock(&r->lock);
+    bool takes_slow = r->threads++ % 2;
     for (;;) {
-        while (!r->todo_head)
+        struct entry *e;
+        while (!(e = next_entry(r, takes_slow)))
             pthread_cond_wait(&r->work, &r->lock);
-        struct entry *e = r->todo_head;
-        r->todo_head = e->next_todo;
-        if (!r->todo_head)
-            r->todo_tail = NULL;
         pthread_mutex_unlock(&r->lock);
 
         struct sockaddr_storage addr = {0};
         enum resolver_answer answer = look_up(r, e->host, &addr);
 
         pthread_mutex_lock(&r->lock);
-        e->answer = answer;
-        e->addr = addr;
+        /* What was known stays in use for a while when the name server is in trouble. */
+        if (answer != RESOLVER_TROUBLE || e->answer != RESOLVER_HIT ||
+            clock_ms() > e->until_ms + KEEP_STALE_MS) {
+            e->answer = answer;
+            e->addr = addr;
+        }
         e->waiting = false;
-        e->until_ms = clock_ms() + (answer == RESOLVER_HIT ? KEEP_MS : KEEP_FAILURE_MS);
+        e->slow = clock_ms() - e->taken_ms > SLOW_MS;
+        if (answer != RESOLVER_TROUBLE || e->answer != RESOLVER_HIT)
+            e->until_ms = clock_ms() + (answer == RESOLVER_HIT ? KEEP_MS : KEEP_FAILURE_MS);
         uint64_t one = 1;
         if (write(r->event_fd, &one, sizeof one) < 0 && errno != EAGAIN)
             log_error("resolver cannot wake its sender: %s", strerror(errno));
@@ -191,17 +220,18 @@ static struct entry *add(struct resolver *r, const char *host, int64_t now_ms)
     return e;
 }
 
-static void ask(struct resolver *r, struct entry *e, int64_t now_ms)
+static void ask(struct resolver *r, struct entry *e)
 {
+    struct queue *q = e->slow ? &r->slow : &r->fast;
     e->waiting = true;
-    e->asked_ms = now_ms;
+    e->taken_ms = 0;
     e->next_todo = NULL;
-    if (r->todo_tail)
-        r->todo_tail->next_todo = e;
+    if (q->tail)
+        q->tail->next_todo = e;
     else
-        r->todo_head = e;
-    r->todo_tail = e;
-    pthread_cond_signal(&r->work);
+        q->head = e;
+    q->tail = e;
+    pthread_cond_broadcast(&r->work);
 }
 
 enum resolver_answer resolver_get(struct resolver *r, const char *host, int64_t now_ms,
@@ -211,15 +241,18 @@ enum resolver_answer resolver_get(struct resolver *r, const char *host, int64_t 
     pthread_mutex_lock(&r->lock);
     struct entry *e = find(r, host);
     if (!e && !(e = add(r, host, now_ms))) {
-        answer = RESOLVER_TROUBLE;
-    } else if (e->waiting) {
-        if (now_ms - e->asked_ms > GIVE_UP_MS)
-            answer = RESOLVER_TROUBLE;
-    } else if (e->until_ms > now_ms) {
+        pthread_mutex_unlock(&r->lock);
+        return RESOLVER_TROUBLE;
+    }
+    if (!e->waiting && e->until_ms <= now_ms)
+        ask(r, e);
+    bool fresh = !e->waiting;
+    bool usable = e->answer == RESOLVER_HIT && e->until_ms && now_ms < e->until_ms + KEEP_STALE_MS;
+    if (fresh || usable) {
         answer = e->answer;
         *out = e->addr;
-    } else {
-        ask(r, e, now_ms);
+    } else if (e->taken_ms && now_ms - e->taken_ms > GIVE_UP_MS) {
+        answer = RESOLVER_TROUBLE;
     }
     pthread_mutex_unlock(&r->lock);
     return answer;

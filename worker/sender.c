@@ -33,6 +33,8 @@
 #define SWEEP_MS 100
 #define MINUTE_MS 60000
 #define RESOLVER_THREADS 8
+#define UNWRITABLE_PAUSE_MS 60000
+#define LONG_BLOCK_MS 60000 /* a Retry-After beyond it: what was read ahead is given up */
 
 enum source { SOURCE_CURL, SOURCE_READ, SOURCE_WRITE, SOURCE_RESOLVER, SOURCE_SIGNAL };
 
@@ -53,6 +55,7 @@ struct sender {
     struct pipe *read_pipe, *write_pipe;
     int read_fd, write_fd;
     size_t inflight_bytes;
+    int troubled_inflight;     /* requests to destinations that were in trouble */
     struct delivery *suspects; /* sent last, one at a time */
     struct stats stats, minute_before;
     int64_t now_ms, sweep_at_ms, minute_at_ms, stop_at_ms, give_up_at_ms;
@@ -157,6 +160,23 @@ static void hand_over(struct sender *s, struct attempt *a)
     writer_add(s->writer, a, s->now_ms);
 }
 
+static void suspect_survived(struct sender *s, const struct delivery *row)
+{
+    struct page_suspect *suspect = page_suspect(s->page, &row->id);
+    if (suspect)
+        page_cleared(s->page, suspect);
+}
+
+/* A poison's verdict is on disk, or was refused: then it is still a suspect, and the next in line has its turn. */
+static void verdict_settled(struct sender *s, const struct delivery *row, bool committed)
+{
+    static const struct uuid none;
+    if (committed)
+        suspect_survived(s, row);
+    else if (memcmp(&s->page->alone, &row->id, sizeof row->id) == 0)
+        s->page->alone = none;
+}
+
 static void settled(void *arg, struct attempt *a)
 {
     struct sender *s = arg;
@@ -164,8 +184,12 @@ static void settled(void *arg, struct attempt *a)
     struct destination *d = row->dest;
     int64_t pos = row->pos;
     bool stale = a->stale;
+    if (stale && a->reason == REASON_INTERNAL)
+        d->blocked_until_ms = s->now_ms + UNWRITABLE_PAUSE_MS;
     d->completing--;
     s->leases.busy[row->shard]--;
+    if (a->reason == REASON_INTERNAL)
+        verdict_settled(s, row, !stale);
     attempt_free(a);
     reader_release_row(s->reader, row);
     if (stale)
@@ -196,6 +220,13 @@ static bool troubled(const struct attempt *a)
     return a->reason != REASON_NONE && !a->permanent;
 }
 
+static void block(struct sender *s, struct destination *d, int64_t ms)
+{
+    d->blocked_until_ms = s->now_ms + ms;
+    if (ms > LONG_BLOCK_MS)
+        destination_forget_queue(d, s->held); /* the hold budget counts for them, see waiting.c */
+}
+
 /* What an answer means for the destination, beyond this delivery. */
 static void learn(struct sender *s, struct destination *d, const struct attempt *a)
 {
@@ -204,19 +235,12 @@ static void learn(struct sender *s, struct destination *d, const struct attempt 
     else if (troubled(a))
         destination_troubled(d);
     if (a->retry_after_s > 0 && a->reason != REASON_NONE)
-        d->blocked_until_ms = s->now_ms + a->retry_after_s * 1000;
+        block(s, d, a->retry_after_s * 1000);
     if (a->status == 410 && d->set.enabled) {
         d->set.enabled = false; /* at once here; the database follows */
         destination_forget_queue(d, s->held);
         reader_webhook_gone(s->reader, d->webhook_id);
     }
-}
-
-static void suspect_survived(struct sender *s, const struct delivery *row)
-{
-    struct page_suspect *suspect = page_suspect(s->page, &row->id);
-    if (suspect)
-        page_cleared(s->page, suspect);
 }
 
 static void transfer_done(void *arg, struct attempt *a, const struct classify_facts *f,
@@ -227,6 +251,7 @@ static void transfer_done(void *arg, struct attempt *a, const struct classify_fa
     struct destination *d = row->dest;
     s->inflight_bytes -= (size_t)row->payload_bytes;
     d->inflight--;
+    s->troubled_inflight -= row->in_trouble;
     suspect_survived(s, row);
     classify(a, &d->set, f, curl_error, jitter());
     learn(s, d, a);
@@ -245,6 +270,7 @@ static void inject_fault(const struct sender *s, const struct delivery *row)
 static void fail_at_once(struct sender *s, struct attempt *a, enum reason reason, bool permanent,
                          const char *code, const char *why)
 {
+    suspect_survived(s, a->delivery);
     classify_failure(a, &a->delivery->dest->set, reason, permanent, code, why, jitter());
     learn(s, a->delivery->dest, a);
     hand_over(s, a);
@@ -259,6 +285,7 @@ static void begin(struct sender *s, struct delivery *row, enum resolver_answer a
     s->leases.busy[row->shard]++;
     if (!a) {
         s->leases.busy[row->shard]--;
+        suspect_survived(s, row);
         destination_enqueue(d, row);
         return;
     }
@@ -277,6 +304,8 @@ static void begin(struct sender *s, struct delivery *row, enum resolver_answer a
         fail_at_once(s, a, REASON_INTERNAL, false, "no_memory", "the request could not be made");
     else {
         d->inflight++;
+        row->in_trouble = d->in_trouble;
+        s->troubled_inflight += row->in_trouble;
         s->inflight_bytes += (size_t)row->payload_bytes;
         inject_fault(s, row);
     }
@@ -289,8 +318,8 @@ static bool put_aside(struct sender *s, struct delivery *row)
     static const struct uuid none;
     if (!suspect)
         return false;
-    if (suspect->kills) {
-        page_cleared(s->page, suspect);
+    if (suspect->kills && memcmp(&s->page->alone, &none, sizeof none) == 0) {
+        s->page->alone = row->id; /* no other suspect until this verdict is committed (settled) */
         ends(s, row, REASON_INTERNAL, "poison", "sending it ended the sender twice");
         return true;
     }
@@ -343,12 +372,20 @@ static bool room(const struct sender *s)
            s->inflight_bytes < LIMIT_INFLIGHT_BYTES && !writer_full(s->writer);
 }
 
+/* Destinations in trouble keep at most half of the slots: those that hang must not stop those that answer. The one
+ * that is turned away comes again with the next sweep. */
+static bool admissible(const struct sender *s, const struct destination *d)
+{
+    return destination_may_send(d, s->now_ms) && leases_may_send(&s->leases, d->shard, s->now_ms) &&
+           !(d->in_trouble && s->troubled_inflight >= LIMIT_INFLIGHT_TARGET / 2);
+}
+
 static void admit(struct sender *s)
 {
     struct destination *d;
     return_suspects(s);
     while (room(s) && (d = destinations_next(s->destinations)))
-        if (destination_may_send(d, s->now_ms) && leases_may_send(&s->leases, d->shard, s->now_ms))
+        if (admissible(s, d))
             send_one(s, d);
 }
 
@@ -432,6 +469,12 @@ static void counters(void *arg, struct buf *json)
     struct sender *s = arg;
     stats_json(&s->stats, writer_stats(s->writer), transfers_count(s->transfers),
                leases_count(&s->leases, LEASE_HELD), delivery_table_count(s->held), json);
+}
+
+static bool outcomes_wait(void *arg)
+{
+    struct sender *s = arg;
+    return writer_full(s->writer);
 }
 
 static void notified(void *arg)
@@ -581,14 +624,29 @@ static int read_operator_settings(struct sender *s)
     return 0;
 }
 
+/* The CA bundle: the setting, else where the distributions keep it. */
+static const char *ca_file(const struct config *config)
+{
+    static const char *const usual[] = {"/etc/ssl/certs/ca-certificates.crt",
+                                        "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"};
+    const char *found = config->ca_file[0] ? config->ca_file : NULL;
+    for (size_t i = 0; !found && i < sizeof usual / sizeof *usual; i++)
+        if (access(usual[i], R_OK) == 0)
+            found = usual[i];
+    if (!found || access(found, R_OK))
+        log_error("no CA bundle can be read ('%s'): every https delivery will fail; install "
+                  "ca-certificates or set ca_file",
+                  found ? found : usual[0]);
+    return found ? found : usual[0];
+}
+
 static int make_parts(struct sender *s)
 {
     const char *dsn = s->config->dsn_worker[0] ? s->config->dsn_worker : s->config->dsn_owner;
-    const char *ca =
-        s->config->ca_file[0] ? s->config->ca_file : "/etc/ssl/certs/ca-certificates.crt";
+    const char *ca = ca_file(s->config);
     struct transfers_owner transfers_owner = {s, watch_curl, transfer_done};
     struct pipe_owner pipe_owner = {s, watch_pipe, notified, pipe_connected, pipe_lost};
-    struct reader_owner reader_owner = {s, changed, ends, counters};
+    struct reader_owner reader_owner = {s, changed, ends, counters, outcomes_wait};
     s->destinations = destinations_new();
     s->held = delivery_table_new();
     struct reader_set set = {&s->owner, &s->page->dead_owner, &s->leases, s->destinations,

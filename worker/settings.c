@@ -14,6 +14,7 @@
 
 #include "common/log.h"
 #include "common/redact.h"
+#include "worker/clock.h"
 
 #define SETTINGS_PER_READ 256
 
@@ -94,7 +95,7 @@ static void read_url(struct reader *r, struct destination_settings *s, const cha
 static int read_secrets(const struct reader *r, struct destination_settings *s, const PGresult *res,
                         int i)
 {
-    char headers[LIMIT_CUSTOM_HEADER_BYTES * 2];
+    char headers[LIMIT_CUSTOM_HEADER_BYTES * 2 + 1024];
     size_t n;
     if (open_sealed(r, res, i, 14, "secret", s->keys[0], sizeof s->keys[0], &s->key_len[0]) ||
         open_sealed(r, res, i, 15, "secret", s->keys[1], sizeof s->keys[1], &s->key_len[1]) ||
@@ -125,6 +126,7 @@ static void read_settings(struct reader *r, struct destination *d, const PGresul
     s.deleted = PQgetvalue(res, i, 13)[0] == 't';
     s.retry_now_at = strtod(PQgetvalue(res, i, 17), NULL);
     s.version = (int32_t)strtol(PQgetvalue(res, i, 18), NULL, 10);
+    s.old_key_until_ms = clock_ms() + strtoll(PQgetvalue(res, i, 19), NULL, 10);
     read_url(r, &s, PQgetvalue(res, i, 4));
     if (read_secrets(r, &s, res, i))
         s.paused = true; /* nothing may leave unsigned: it is held until the key is back */
@@ -142,8 +144,10 @@ static void read_settings(struct reader *r, struct destination *d, const PGresul
 static void settings_read(void *arg, PGresult *res)
 {
     struct reader *r = arg;
-    if (!reading_good(r, res, "webhook_settings"))
+    if (!reading_good(r, res, "webhook_settings")) {
+        r->settings_wanted = 1; /* counted anew when it is asked again */
         return;
+    }
     for (int i = 0; i < PQntuples(res); i++) {
         struct destination *d = destinations_find(r->set.destinations,
                                                   (int32_t)strtol(PQgetvalue(res, i, 0), NULL, 10));
@@ -166,8 +170,9 @@ static void want_settings(struct destination *d, void *arg)
         pg_array_int4(&r->ints, d->webhook_id);
 }
 
-int settings_ask(struct reader *r, struct pipe *pipe)
+int settings_ask(struct reader *r, struct pipe *pipe, int64_t now_ms)
 {
+    (void)now_ms;
     struct reading_args a = {0};
     pg_array_clear(&r->ints);
     r->settings_wanted = 0;
@@ -187,8 +192,9 @@ static void gone_told(void *arg, PGresult *res)
     r->poll_now = true; /* our own change is news to us as well */
 }
 
-int settings_tell_gone(struct reader *r, struct pipe *pipe)
+int settings_tell_gone(struct reader *r, struct pipe *pipe, int64_t now_ms)
 {
+    (void)now_ms;
     struct reading_args a = {0};
     char webhook[16], owner[IDS_HEX_MAX];
     snprintf(webhook, sizeof webhook, "%d", r->gone[0]);

@@ -57,9 +57,8 @@ static void on_child(int sig)
     (void)sig; /* only interrupts the wait */
 }
 
-static void child_main(struct supervisor *s, int index, const sigset_t *mask)
+static void child_main(struct supervisor *s, int index, pid_t parent, const sigset_t *mask)
 {
-    pid_t parent = getppid();
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != parent)
         _exit(1);
@@ -78,9 +77,9 @@ static void start(struct supervisor *s, int index, int64_t now_ms)
     struct child *c = &s->children[index];
     sigset_t none;
     sigemptyset(&none);
-    pid_t pid = fork();
+    pid_t parent = getpid(), pid = fork();
     if (pid == 0)
-        child_main(s, index, &none);
+        child_main(s, index, parent, &none);
     if (pid < 0) {
         log_error("cannot fork: %s", strerror(errno));
         c->start_at_ms = now_ms + PAUSE_MAX_MS;

@@ -36,6 +36,31 @@ int waiting_promote(struct reader *r, struct pipe *pipe, int64_t now_ms)
     return reading_ask(r, pipe, WORKER_SQL_PROMOTE, &a, false, promoted);
 }
 
+/* Why a destination's rows are held, and what an entry says that waited for too long; NULL: they are not. */
+static const struct hold {
+    enum reason reason;
+    const char *code, *why;
+} holds[] = {
+    {REASON_ENDPOINT_DISABLED, "webhook_deleted", "the webhook was deleted"},
+    {REASON_ENDPOINT_DISABLED, "hold_budget_used",
+     "the webhook was disabled for longer than its hold budget"},
+    {REASON_ENDPOINT_DISABLED, "hold_budget_used",
+     "the webhook was paused for longer than its hold budget"},
+    {REASON_CIRCUIT_OPEN, "hold_budget_used",
+     "the receiver asked to wait (Retry-After) beyond the hold budget"},
+};
+
+static const struct hold *hold_of(const struct destination *d, int64_t now_ms)
+{
+    if (!d->known)
+        return NULL;
+    return d->set.deleted                 ? &holds[0]
+           : !d->set.enabled              ? &holds[1]
+           : d->set.paused                ? &holds[2]
+           : now_ms < d->blocked_until_ms ? &holds[3]
+                                          : NULL;
+}
+
 static void overdue(void *arg, PGresult *res)
 {
     struct reader *r = arg;
@@ -43,8 +68,8 @@ static void overdue(void *arg, PGresult *res)
         return;
     for (int i = 0; i < PQntuples(res); i++) {
         struct destination *dest = destinations_find(r->set.destinations, row_int4(res, i, 2));
-        if (!dest || !destination_held(dest) ||
-            delivery_table_find(r->set.held, row_int8(res, i, 1)))
+        const struct hold *hold = dest ? hold_of(dest, clock_ms()) : NULL;
+        if (!hold || delivery_table_find(r->set.held, row_int8(res, i, 1)))
             continue;
         struct delivery *row = delivery_new(NULL, 0, NULL, 0, NULL, 0);
         if (!row)
@@ -53,24 +78,28 @@ static void overdue(void *arg, PGresult *res)
         row->dest = dest;
         delivery_table_add(r->set.held, row);
         r->holds_at_ms = 0; /* there may be more */
-        r->owner.ends(r->owner.arg, row, REASON_ENDPOINT_DISABLED,
-                      dest->set.deleted ? "webhook_deleted" : "hold_budget_used",
-                      dest->set.deleted ? "the webhook was deleted"
-                      : dest->set.paused
-                          ? "the webhook was paused for longer than its hold budget"
-                          : "the webhook was disabled for longer than its hold budget");
+        r->owner.ends(r->owner.arg, row, hold->reason, hold->code, hold->why);
     }
 }
 
+struct holds_request {
+    struct reader *r;
+    int64_t now_ms;
+    unsigned seen, from;
+};
+
 static void want_holds(struct destination *d, void *arg)
 {
-    struct reader *r = arg;
-    if (!destination_held(d) || r->shards.count >= LIMIT_HEADS_ROWS ||
-        r->set.leases->state[d->shard] != LEASE_HELD)
+    struct holds_request *q = arg;
+    struct reader *r = q->r;
+    if (q->seen++ < q->from || r->shards.count >= LIMIT_HEADS_ROWS || !d->backlog ||
+        !hold_of(d, q->now_ms) || r->set.leases->state[d->shard] != LEASE_HELD)
         return;
     pg_array_int2(&r->shards, d->shard);
     pg_array_int4(&r->ints, d->webhook_id);
     pg_array_int4(&r->ints2, d->set.deleted ? 0 : d->set.hold_budget_s);
+    if (r->shards.count >= LIMIT_HEADS_ROWS)
+        r->holds_turn = q->seen; /* the next question goes on behind this one */
 }
 
 int waiting_ask_holds(struct reader *r, struct pipe *pipe, int64_t now_ms)
@@ -80,7 +109,9 @@ int waiting_ask_holds(struct reader *r, struct pipe *pipe, int64_t now_ms)
     pg_array_clear(&r->shards);
     pg_array_clear(&r->ints);
     pg_array_clear(&r->ints2);
-    destinations_each(r->set.destinations, want_holds, r);
+    struct holds_request q = {.r = r, .now_ms = now_ms, .from = r->holds_turn};
+    r->holds_turn = 0;
+    destinations_each(r->set.destinations, want_holds, &q);
     if (!r->shards.count)
         return -1;
     reading_arg_array(&a, &r->shards);

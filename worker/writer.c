@@ -159,6 +159,7 @@ struct writer {
     int ndrawers;
     int limit; /* results in the next batch; below the maximum while a bad row is looked for */
     int64_t not_before_ms;
+    int failures; /* in a row */
     struct pg_array shards, epochs, arrays[COLUMNS];
     struct writer_stats stats;
 };
@@ -281,14 +282,35 @@ static void make_internal(struct attempt *a)
     memset(&a->fp, 0, sizeof a->fp);
 }
 
+static bool state_is(const PGresult *res, const char *prefix)
+{
+    const char *state = PQresultErrorField(res, PG_DIAG_SQLSTATE);
+    return state && strncmp(state, prefix, strlen(prefix)) == 0;
+}
+
+/* Could one bad row be the cause? Data exceptions, constraints, limits. Anything else hits every row alike, and halving
+ * would turn what was delivered into dead letters. */
+static bool about_data(const PGresult *res)
+{
+    return state_is(res, "22") || state_is(res, "23") || state_is(res, "54");
+}
+
 static void refused(struct writer *w, const PGresult *res, int64_t now_ms)
 {
     int n = w->current.count, kind = w->current_kind;
     log_error("completion of %d results failed: sqlstate=%s %s", n,
               PQresultErrorField(res, PG_DIAG_SQLSTATE),
               PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY));
-    w->not_before_ms = now_ms + RETRY_PAUSE_MS;
-    if (pipe_transient(res)) {
+    if (state_is(res, "DL001")) { /* a source was carried meanwhile: all are read and sent again */
+        for (struct attempt *a; (a = pop(&w->current));) {
+            a->stale = true;
+            w->finished(w->arg, a);
+        }
+        return;
+    }
+    w->failures += w->failures < 5;
+    w->not_before_ms = now_ms + (RETRY_PAUSE_MS << w->failures);
+    if (!about_data(res)) {
         prepend(&w->waiting[kind], &w->current);
         return;
     }
@@ -302,6 +324,7 @@ static void refused(struct writer *w, const PGresult *res, int64_t now_ms)
     if (a->reason == REASON_INTERNAL) {
         /* Not even that: it stays in the queue of the database and is tried again by the next owner. */
         log_error("delivery at position %lld cannot be ended", (long long)a->delivery->pos);
+        a->stale = true;
         w->finished(w->arg, a);
         return;
     }
@@ -341,6 +364,7 @@ static void answered(void *arg, PGresult *res)
         refused(w, res, now_ms);
         return;
     }
+    w->failures = 0;
     w->stats.batches++;
     w->stats.results += w->current.count;
     w->stats.stale += w->current.count - PQntuples(res);
@@ -437,14 +461,16 @@ int64_t writer_tick(struct writer *w, struct pipe *pipe, int64_t now_ms)
         return INT64_MAX; /* the pipe's answer brings us back */
     if (now_ms < w->not_before_ms)
         return w->not_before_ms;
-    /* Final outcomes first: they are fewer, and an operator is waiting for them. */
-    for (int kind = 1; kind >= 0; kind--)
+    /* In turn: a flood of dead letters must not hold up what was delivered. */
+    for (int i = 0; i < 2; i++) {
+        int kind = (w->current_kind + 1 + i) % 2;
         if (due(&w->waiting[kind], w->limit, now_ms)) {
             take(w, kind);
             if (send_current(w, pipe))
                 prepend(&w->waiting[kind], &w->current);
             return INT64_MAX;
         }
+    }
     int64_t since = INT64_MAX;
     for (int kind = 0; kind < 2; kind++)
         if (w->waiting[kind].head && w->waiting[kind].since_ms < since)

@@ -15,7 +15,7 @@ WITH moved AS (
      WHERE d.project_id = $1 AND d.id = $2 AND d.drawer = $3 AND d.state = 1
        AND p.id = $1 AND d.created_at > dlo_now() - make_interval(secs => p.retention_s)
        AND w.project_id = $1 AND w.id = d.webhook_id AND w.enabled AND w.deleted_at IS NULL
-       AND b.project_id = $1 AND b.id = $2 AND b.drawer = $3
+       AND b.project_id = $1 AND b.id = $2 AND b.drawer = $3 AND octet_length(b.payload) > 0
     RETURNING d.id, d.drawer, d.webhook_id, d.event_id, d.channel, d.reason, d.generation, w.shard,
               octet_length(b.payload) AS payload_bytes, d.created_at > p.counted_from AS counted
 ), linked AS (

@@ -22,11 +22,15 @@ first AS MATERIALIZED (
 days AS MATERIALIZED (
     SELECT DISTINCT d.day FROM p CROSS JOIN LATERAL (VALUES (dlo_day(p.now)), (dlo_day(p.now - interval '5 minutes')),
                                                             (dlo_day(p.now + interval '5 minutes'))) d(day)),
+-- which day takes which key: a day that still holds it from beyond the window cannot take it again, and need not
+wanted AS MATERIALIZED (
+    SELECT i.n, i.id, i.key_hash, i.body_hash, days.day FROM i, days
+     WHERE i.key_hash IS NOT NULL AND NOT EXISTS (SELECT FROM first f WHERE f.n = i.n)
+       AND NOT EXISTS (SELECT FROM event_keys x
+                        WHERE x.project_id = $1::int4 AND x.key_hash = i.key_hash AND x.day = days.day)),
 k AS (
     INSERT INTO event_keys (day, project_id, key_hash, event_id, body_hash, created_at)
-    SELECT days.day, p.id, i.key_hash, i.id, i.body_hash, p.now FROM p, days, i
-     WHERE i.key_hash IS NOT NULL AND NOT EXISTS (SELECT FROM first f WHERE f.n = i.n)
-     ORDER BY i.key_hash, days.day, i.n
+    SELECT w.day, p.id, w.key_hash, w.id, w.body_hash, p.now FROM p, wanted w ORDER BY w.key_hash, w.day, w.n
     ON CONFLICT DO NOTHING
     RETURNING event_id),
 kept AS MATERIALIZED (SELECT event_id, count(*) AS n FROM k GROUP BY 1),
@@ -62,6 +66,7 @@ r AS (
       FROM p, d ORDER BY d.n, d.i)
 SELECT t.n IS NOT NULL, coalesce(fan.deliveries, 0), first.event_id, first.differs,
        CASE WHEN (SELECT count(*) FROM d) > 10000 THEN dlo_abort('fanout-too-large')
-            WHEN EXISTS (SELECT FROM kept WHERE n < (SELECT count(*) FROM days)) THEN dlo_abort('key-race') END
+            WHEN EXISTS (SELECT FROM kept JOIN (SELECT id, count(*) AS days FROM wanted GROUP BY 1) w
+                                 ON w.id = kept.event_id WHERE kept.n < w.days) THEN dlo_abort('key-race') END
   FROM i LEFT JOIN taken t ON t.n = i.n LEFT JOIN fan ON fan.n = i.n LEFT JOIN first ON first.n = i.n
  ORDER BY i.n

@@ -10,7 +10,7 @@ WITH p AS MATERIALIZED (
     SELECT id, retention_s, dedup_window_s, dlo_now() AS now FROM projects WHERE id = $1::int4),
 first AS MATERIALIZED (
     SELECT k.event_id, k.body_hash FROM event_keys k, p
-     WHERE $11::bytea IS NOT NULL AND k.project_id = $1::int4 AND k.key_hash = $11::bytea
+     WHERE k.project_id = $1::int4 AND k.key_hash = $11::bytea
        AND k.day BETWEEN dlo_day(dlo_now()) - 8 AND dlo_day(dlo_now()) + 1
        AND k.created_at > p.now - make_interval(secs => p.dedup_window_s)
      ORDER BY k.created_at LIMIT 1),
@@ -18,7 +18,10 @@ first AS MATERIALIZED (
 days AS MATERIALIZED (
     SELECT DISTINCT d.day FROM p CROSS JOIN LATERAL (VALUES (dlo_day(p.now)), (dlo_day(p.now - interval '5 minutes')),
                                                             (dlo_day(p.now + interval '5 minutes'))) d(day)
-     WHERE $11::bytea IS NOT NULL AND NOT EXISTS (SELECT FROM first)),
+     WHERE NOT EXISTS (SELECT FROM first)
+       -- a day that still holds this key from beyond the window cannot take it again, and need not
+       AND NOT EXISTS (SELECT FROM event_keys x
+                        WHERE x.project_id = $1::int4 AND x.key_hash = $11::bytea AND x.day = d.day)),
 k AS (
     INSERT INTO event_keys (day, project_id, key_hash, event_id, body_hash, created_at)
     SELECT days.day, p.id, $11::bytea, $2::uuid, $12::bytea, p.now FROM p, days ORDER BY days.day
@@ -37,7 +40,7 @@ e AS (
     SELECT dlo_drawer(p.now, p.retention_s), p.id, $2::uuid, $3::text, $4::text, $5::text, $6::text, $7::text,
            $8::text, $9::timestamptz, p.now, (SELECT count(*) FROM m), $10::bytea
       FROM p
-     WHERE $11::bytea IS NULL OR (SELECT count(*) FROM k) > 0
+     WHERE (SELECT count(*) FROM k) > 0
     RETURNING drawer, created_at),
 r AS (
     INSERT INTO ready (shard, project_id, webhook_id, payload_bytes, source_drawer, tries, class, generation,

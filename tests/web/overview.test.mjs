@@ -66,17 +66,25 @@ test("an overview that cannot be read is unknown, not healthy", async () => {
   await page.finish();
 });
 
-test("nothing is asked while nobody looks", async () => {
+test("nothing is asked while nobody looks, and at once when somebody looks again", async () => {
   const page = await signedIn(browser);
+  await page.clock.install();
+  await page.reload();
   await page.locator(".number").first().waitFor();
-  await page.evaluate(() => {
-    Object.defineProperty(document, "hidden", { get: () => true });
-    document.dispatchEvent(new Event("visibilitychange"));
-  });
-  await page.waitForTimeout(5500); // the requests that were already planned
   const asked = [];
-  page.on("request", (request) => asked.push(request.url()));
-  await page.waitForTimeout(6000);
+  page.on("request", (request) => asked.push(new URL(request.url()).pathname));
+  const hide = (hidden) => page.evaluate((now) => {
+    Object.defineProperty(document, "hidden", { configurable: true, get: () => now });
+    document.dispatchEvent(new Event("visibilitychange"));
+  }, hidden);
+  await page.clock.runFor(6000);
+  await office.until("requests while the page is seen", () => asked.includes("/v1/overview"));
+  await hide(true);
+  await page.clock.runFor(10_000); // what was planned before still comes
+  asked.length = 0;
+  await page.clock.runFor(120_000);
   assert.deepEqual(asked, []);
+  await hide(false);
+  await office.until("a request", () => asked.includes("/v1/overview"));
   await page.finish();
 });

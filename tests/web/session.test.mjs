@@ -58,7 +58,7 @@ test("the page carries the strict policy and the cookie is out of scripts' reach
 });
 
 test("with several projects one is chosen, named in each request, and remembered", async () => {
-  const page = await signedIn(browser);
+  const page = await signedIn(browser, "#/entries", { expect: [403] }); // the other project is made up
   const asked = [];
   await page.route("**/v1/session", async (route) => {
     const answer = await route.fetch();

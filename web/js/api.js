@@ -39,6 +39,7 @@ function headersFor(method, body, etag) {
   return headers;
 }
 
+/** @param {string} method @param {string} path @param {{body?: any, etag?: string, signal?: AbortSignal}} [options] */
 async function send(method, path, { body, etag, signal } = {}) {
   const limit = AbortSignal.timeout(TIMEOUT_MS);
   try {

@@ -5,7 +5,7 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** @typedef {Node|string|number|null|undefined|false|Child[]} Child */
+/** @typedef {any} Child a node, a text or a number, an array of them; null, undefined and false are left out */
 
 /**
  * @param {string} spec tag and classes: "p.muted.small"
@@ -99,7 +99,7 @@ const paths = {
   out: "M9.5 2.5h-7v11h7M6.5 8h8m0 0-2.8-2.8M14.5 8l-2.8 2.8",
 };
 
-/** A decorative line drawing: words beside it say the same. @param {keyof typeof paths} name @returns {SVGElement} */
+/** A decorative line drawing: words beside it say the same. @param {string} name of one of the paths @returns {SVGElement} */
 export function icon(name) {
   const svg = document.createElementNS(SVG, "svg");
   const path = document.createElementNS(SVG, "path");

@@ -79,11 +79,19 @@ export class FilterBar {
   show(current) {
     this.filters = current;
     this.fillWebhooks(current.webhookId ?? "");
-    for (const [name, control] of this.controls) if (name !== "period" && name !== "webhookId") control.value = this.shown(name);
+    for (const [name, control] of this.controls) if (name !== "period" && name !== "webhookId") this.put(name, control);
     const relative = filters.periods.some(([value]) => value === (current.from ?? "")) && !current.to;
     this.controls.get("period").value = relative ? current.from ?? "" : "custom";
     if (!relative || MORE.some((name) => current[name])) this.more.open = true;
     this.drawChips();
+  }
+
+  /** An address may name several reasons at once: the form shows them as one more choice. */
+  put(name, control) {
+    const value = this.shown(name);
+    control.querySelector("[data-several]")?.remove();
+    if (value.includes(",") && control.tagName === "SELECT") control.append(h("option", { value, "data-several": true }, filters.active(this.filters).find((f) => f.name === name)?.value));
+    control.value = value;
   }
 
   shown(name) {

@@ -9,9 +9,9 @@ import * as reasons from "./reasons.js";
 
 /** In the order of the form. @type {{name: string, label: string, show?: (value: string) => string}[]} */
 export const fields = [
-  { name: "webhookId", label: "Webhook", show: (id) => directory.nameOf(id) },
+  { name: "webhookId", label: "Webhook", show: (ids) => ids.split(",").map((id) => directory.nameOf(id)).join(", ") },
   { name: "eventType", label: "Event type" },
-  { name: "failureReason", label: "Reason", show: reasons.reasonLabel },
+  { name: "failureReason", label: "Reason", show: (names) => names.split(",").map(reasons.reasonLabel).join(", ") },
   { name: "from", label: "From", show: time },
   { name: "to", label: "To", show: time },
   { name: "channel", label: "Channel" },

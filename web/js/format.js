@@ -33,8 +33,12 @@ export function duration(ms) {
   return rest && n < 10 ? `${n} ${name} ${rest} ${next[0]}` : `${n} ${name}`;
 }
 
-/** @param {number} ms since then */
-export const ago = (ms) => (ms < 1500 ? "just now" : `${duration(ms)} ago`);
+/** Coarser than a duration: nobody needs the seconds of nine minutes. @param {number} ms since then */
+export function ago(ms) {
+  if (ms < 1500) return "just now";
+  return `${duration(ms >= MINUTE && ms < HOUR ? ms - (ms % MINUTE) : ms)} ago`;
+}
+
 /** @param {number} ms from now */
 export const until = (ms) => (ms <= 0 ? "now" : `in ${duration(ms)}`);
 

@@ -16,7 +16,7 @@ import * as verdict from "./verdict.js";
 
 const EVERY_MS = 5000;
 
-/** [name, label, (overview) => [value, unit, note, tone]] */
+/** [name, label, what it says: value, unit, note, tone] @type {[string, string, (overview: any) => any[]][]} */
 const numbers = [
   ["entering", "Entering now", entering],
   ["open", "Open", (o) => [format.number(o.open), "", o.lastEntryAt ? ["last ", clock.ago(o.lastEntryAt)] : "none yet", ""]],
@@ -96,7 +96,9 @@ export class Overview {
     this.drawCauses(overview.topGroups);
   }
 
-  number(name, label, [value, unit, note, tone]) {
+  /** @param {string} name @param {string} label @param {any[]} says */
+  number(name, label, says) {
+    const [value, unit, note, tone] = says;
     return h("div.number", { "data-number": name }, h("dt", label),
       h("dd", h("span.value", { class: tone && `tone-${tone}` }, value), unit && h("span.unit", ` ${unit}`), h("div.note", note)));
   }

@@ -27,7 +27,7 @@ const places = [["entries", "Dead letters"], ["webhooks", "Webhooks"]];
 /** @param {router.Route} route @returns {View} */
 function viewFor(route) {
   if (route.name === "entries") return route.id ? new EntryView(route) : new EntriesView(route);
-  if (route.name === "webhooks" && !route.id) return new WebhooksView(route);
+  if (route.name === "webhooks" && !route.id) return new WebhooksView();
   return new MissingView();
 }
 

@@ -8,7 +8,7 @@ export const WORKER_LATE_S = 15;
 const BEHIND_S = 300;
 const SURGE = 3;
 
-/** @typedef {{tone: "bad"|"warn"|"good", icon: "alert"|"check"|"clock", title: string, why: string}} Verdict */
+/** @typedef {{tone: string, icon: string, title: string, why: string}} Verdict tone: bad, warn or good */
 
 const surges = (o) => o.enteringPerMinute > Math.max(1, SURGE * o.usualPerMinute);
 const workerGone = (o) => o.workerHeartbeatAgeSeconds === null || o.workerHeartbeatAgeSeconds > WORKER_LATE_S;
@@ -28,7 +28,10 @@ const worker = (o) => `worker heartbeat ${format.ago(o.workerHeartbeatAgeSeconds
 const hit = (o) => `${format.number(o.webhooksAffected)} of ${format.plural(o.webhooksTotal, "webhook")} affected`;
 const usual = (o) => `usual is ${format.rate(o.usualPerMinute)}`;
 
-/** [when, tone, icon, title, why] */
+/**
+ * [when, tone, icon, title, why]
+ * @type {[(o: any) => boolean, string, string, (o: any) => string, (o: any, now: number) => string][]}
+ */
 const table = [
   [workerGone, "bad", "alert", () => "The worker is not running: nothing is being sent.",
     (o) => `${o.workerHeartbeatAgeSeconds === null ? "It has never reported." : `Last heartbeat ${format.duration(o.workerHeartbeatAgeSeconds * 1000)} ago.`} `
@@ -47,6 +50,6 @@ const table = [
 
 /** @param {any} overview @param {number} now ms, by the server @returns {Verdict} */
 export function judge(overview, now) {
-  const [, tone, icon, title, why] = table.find(([when]) => when(overview));
+  const [, tone, icon, title, why] = table.find(([when]) => when(overview)) ?? table[table.length - 1];
   return { tone, icon, title: title(overview), why: why(overview, now) };
 }

@@ -21,7 +21,11 @@ b AS (
     UPDATE dead_letter_bodies x SET drawer = k.new_drawer FROM k
      WHERE x.project_id = k.project_id AND x.id = k.id AND x.drawer = $1::int4),
 x AS (
-    UPDATE redrives y SET entry_drawer = k.new_drawer FROM k WHERE y.entry_id = k.id RETURNING y.delivery_id),
+    UPDATE redrives y SET entry_drawer = k.new_drawer FROM k WHERE y.entry_id = k.id
+    RETURNING y.project_id, y.delivery_id, k.new_drawer),
+a AS ( -- the attempts of a pending re-drive lie with their source
+    UPDATE attempts t SET drawer = x.new_drawer FROM x
+     WHERE t.project_id = x.project_id AND t.delivery_id = x.delivery_id AND t.drawer = $1::int4),
 r AS (
     UPDATE ready h SET source_drawer = k.new_drawer FROM k
      WHERE h.project_id = k.project_id AND h.entry_id = k.id AND h.source_drawer = $1::int4),

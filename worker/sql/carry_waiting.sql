@@ -1,6 +1,6 @@
 -- name: carry_waiting
 -- params: $1 drawer int4
--- returns: sources moved int8
+-- returns: hot rows whose source was moved int8
 -- locks: the events, attempts and hot rows it moves
 -- called by: maintainer, before a drawer is dropped: the events of deliveries that still wait (paused, retried) go to
 --            the drawer that the plan would give them today, with the attempts made so far. Repeated until it is 0.
@@ -10,7 +10,11 @@ WITH wanted AS (
         UNION ALL SELECT project_id, event_id FROM later WHERE source_drawer = $1::int4 AND entry_id IS NULL) h
      LIMIT 1000),
 target AS (
-    SELECT w.project_id, w.event_id, dlo_drawer(dlo_now(), p.retention_s) AS drawer
+    -- an event that was carried before, for another of its deliveries, is followed to where it lies
+    SELECT w.project_id, w.event_id,
+           coalesce((SELECT v.drawer FROM events v
+                      WHERE v.project_id = w.project_id AND v.id = w.event_id AND v.drawer <> $1::int4 LIMIT 1),
+                    dlo_drawer(dlo_now(), p.retention_s)) AS drawer
       FROM wanted w JOIN projects p ON p.id = w.project_id),
 hot AS (
     UPDATE ready r SET source_drawer = t.drawer FROM target t
@@ -34,4 +38,4 @@ a AS (
     UPDATE attempts x SET drawer = h.drawer
       FROM (SELECT * FROM hot UNION ALL SELECT * FROM cold) h
      WHERE x.project_id = h.project_id AND x.delivery_id = h.delivery_id AND x.drawer = $1::int4)
-SELECT count(*) FROM e2
+SELECT (SELECT count(*) FROM hot) + (SELECT count(*) FROM cold)

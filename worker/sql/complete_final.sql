@@ -124,4 +124,8 @@ counted AS (
         UNION ALL SELECT project_id, webhook_id, channel, reason, 2, -1 FROM origin WHERE counted
         UNION ALL SELECT project_id, webhook_id, channel, reason, state, 1 FROM origin WHERE counted) c
      GROUP BY 1, 2, 3, 4, 5)
-SELECT pos FROM gone
+SELECT pos,
+       -- a source that is not there although nobody said so was carried while we looked: nothing of this happened
+       CASE WHEN EXISTS (SELECT FROM dead WHERE payload IS NULL AND error_code IS DISTINCT FROM 'source_missing')
+            THEN dlo_abort('source-moved') END
+  FROM gone

@@ -1,12 +1,13 @@
 -- name: lease_renew
 -- params: $1 owner uuid, $2 shards held int2[], $3 their epochs int8[], $4 owner that is known to be dead uuid or NULL,
 --         $5 counters jsonb, $6 take new shards bool, $7 lease length ms int4
--- returns: shard int2, epoch int8, fresh bool, senders alive int8; one row with NULL shard if nothing is held
+-- returns: shard int2, epoch int8, fresh bool, senders alive int8, whether its own row was there bool; one row with NULL shard if nothing is held
 -- locks: its lease rows; free ones with SKIP LOCKED
 -- called by: sender, every 3 s. Real time on purpose: see shard_leases.
 WITH me AS (
     UPDATE senders SET seen_at = clock_timestamp(), stats = $5::jsonb, leaving = NOT $6::bool
      WHERE owner = $1::uuid RETURNING 1),
+buried AS (DELETE FROM senders WHERE owner = $4::uuid),
 alive AS MATERIALIZED (
     SELECT greatest(1, count(*)) AS n FROM senders
      WHERE seen_at > clock_timestamp() - make_interval(secs => $7::int4 / 1000.0)
@@ -28,6 +29,6 @@ taken AS (
            expires_at = clock_timestamp() + make_interval(secs => $7::int4 / 1000.0)
       FROM free f WHERE l.shard = f.shard
     RETURNING l.shard, l.epoch)
-SELECT x.shard, x.epoch, x.fresh, alive.n
+SELECT x.shard, x.epoch, x.fresh, alive.n, EXISTS (SELECT FROM me)
   FROM alive LEFT JOIN (SELECT shard, epoch, false AS fresh FROM held
                         UNION ALL SELECT shard, epoch, true FROM taken) x ON true

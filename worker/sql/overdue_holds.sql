@@ -1,6 +1,6 @@
 -- name: overdue_holds
 -- params: $1 shards int2[], $2 webhooks int4[], $3 hold budgets in seconds int4[]
--- returns: rows that were held longer than their webhook's budget, oldest first, at most 200 a webhook
+-- returns: rows that were held longer than their webhook's budget, oldest first, at most 200 a webhook and 500 in all
 -- locks: none
 -- called by: sender, every second for destinations that are paused, disabled or deleted (budget 0). What it returns ends
 --            as an entry through the ordinary completion.
@@ -10,3 +10,4 @@ SELECT r.shard, r.pos, r.webhook_id, r.project_id, r.payload_bytes, r.source_dra
  CROSS JOIN LATERAL (SELECT * FROM ready q WHERE q.shard = w.shard AND q.webhook_id = w.webhook_id
                       ORDER BY q.pos LIMIT 200) r
  WHERE r.ready_at <= dlo_now() - make_interval(secs => w.budget_s)
+ LIMIT 500

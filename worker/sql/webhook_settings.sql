@@ -7,5 +7,6 @@ SELECT w.id, w.public_id, w.project_id, w.shard, w.url, w.timeout_ms, w.max_atte
        w.max_concurrency, w.expected_statuses::text, w.hold_budget_s, w.enabled, w.paused_at IS NOT NULL,
        w.deleted_at IS NOT NULL, w.secret_sealed,
        CASE WHEN w.old_secret_until > dlo_now() THEN w.old_secret_sealed END,
-       w.headers_sealed, extract(epoch FROM w.retry_now_at)::float8::text, w.version
+       w.headers_sealed, extract(epoch FROM w.retry_now_at)::float8::text, w.version,
+       (extract(epoch FROM w.old_secret_until - dlo_now()) * 1000)::int8
   FROM webhooks w WHERE w.id = ANY($1::int4[])

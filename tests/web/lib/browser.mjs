@@ -43,6 +43,7 @@ export async function open(browser, options = {}) {
     faults,
     /** Ends the page; whatever went wrong in it fails the test. */
     async finish() {
+      await page.unrouteAll({ behavior: "ignoreErrors" });
       await context.close();
       assert.deepEqual(faults, []);
     },

@@ -9,6 +9,7 @@ import { textBlock, visible } from "../text_block.js";
 import { what } from "./timeline.js";
 import * as timing from "./timing.js";
 
+/** @type {[string, string, (attempt: any) => any][]} */
 const tabs = [["response", "Response", response], ["request", "Request", request], ["timing", "Timing", times]];
 
 export class AttemptDetail {

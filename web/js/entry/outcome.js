@@ -41,12 +41,12 @@ function resolved(delivery) {
 function refailed(delivery) {
   const last = lastOf(delivery);
   return box("warn", icon("cross"), "The replay failed too.",
-    h("span", last && `${format.plural(delivery.attemptCount, "attempt")}, the last: ${what(last)}${last.error ? ` (${visible(last.error)})` : ""}. `,
+    h("span", last && `${format.plural(delivery.attemptCount, "attempt")}, the last: ${what(last)}${last.error && last.error !== what(last) ? ` (${visible(last.error)})` : ""}. `,
       delivery?.entryId && h("a", { href: router.link("entries", delivery.entryId) }, "Open the new dead letter")));
 }
 
 function discarded(entry) {
   const { by, at, reason } = entry.discarded ?? {};
-  const who = by === session.user()?.id ? "you" : by ?? "somebody";
+  const who = by === session.user()?.id ? "you" : (by ?? "somebody").replace(/^key_/, "the API key key_");
   return box("", icon("trash"), "Discarded", h("span", `By ${who} `, clock.ago(at), reason && `: “${visible(reason)}”`));
 }

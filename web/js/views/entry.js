@@ -40,6 +40,7 @@ export class EntryView {
     this.title = "Dead letter";
     this.entry = null;
     this.shown = "";
+    this.settled = "";
     this.timeline = null;
     this.heading = h("h1", { tabindex: "-1" }, "Dead letter");
     this.head = h("div.panel");
@@ -48,7 +49,7 @@ export class EntryView {
     this.buttons = h("div.entry-actions.sticky");
     this.facts = h("div");
     this.links = h("div");
-    this.element = h("article.view", h("p", h("a.back", { href: listHash }, icon("left"), "Dead letters")), this.head, this.outcome, this.rest);
+    this.element = h("article.view", h("p", h("a.back", { href: listHash }, icon("left"), "Dead letters")), this.head, this.rest);
     fill(this.head, loading("Loading the dead letter…"));
     this.poller = new Poller((signal) => this.ask(signal), () => (this.entry?.state === "replaying" ? PENDING_MS : EVERY_MS), (problem) => this.fail(problem));
     this.keys = {
@@ -75,7 +76,7 @@ export class EntryView {
     if (!problem.passing) this.poller.stop();
     fill(this.outcome);
     fill(this.rest);
-    this.entry = null;
+    Object.assign(this, { entry: null, shown: "", settled: "" });
     fill(this.head, h("h1.visually-hidden", { tabindex: "-1" }, "Dead letter"), h("div.empty", failure(problem, problem.passing ? () => this.poller.now() : undefined)));
   }
 
@@ -112,7 +113,7 @@ export class EntryView {
         h("div.entry-title", this.heading, this.state),
         h("p.entry-to", "to ", h("strong", name), " ", h("span.mono", visible(entry.destination?.url ?? ""))),
         h("p.cause-line", badge.reason(entry.failureReason, entry.lastStatusCode), h("span", this.sentence(entry))),
-        this.buttons),
+        this.buttons, this.outcome),
       this.links, this.facts);
     fill(this.rest, this.attempts(entry), message(entry));
   }
