@@ -30,9 +30,11 @@ route_handler event_views_get, event_views_list;
 
 /* webhooks.c */
 route_handler webhooks_create, webhooks_list, webhooks_get, webhooks_patch, webhooks_delete,
-    webhooks_pause, webhooks_resume, webhooks_retry_now, webhooks_health, webhooks_rotate_secret,
+    webhooks_pause, webhooks_resume, webhooks_retry_now, webhooks_rotate_secret,
     webhooks_subscriptions;
 
+/* webhook_health.c */
+route_handler webhook_health_get;
 /* entries.c, deliveries.c, legacy.c, overview.c */
 route_handler entries_list, entries_get, entries_payload, entries_attempt, entries_redrive,
     entries_discard, entries_restore;
