@@ -75,35 +75,39 @@ static bool gauges(struct call *c, struct buf *out)
     return true;
 }
 
-/* attemptsDelivered -> attempts_delivered, and nothing a metric's name may not hold */
-static void snake(const char *name, char *out, size_t size)
+/* The family a series belongs to: a histogram's three kinds of series are one. */
+static const char *family_of(const char *series, char out[96])
 {
-    size_t n = 0;
-    for (; *name && n + 3 < size; name++) {
-        if (*name >= 'A' && *name <= 'Z') {
-            out[n++] = '_';
-            out[n++] = (char)(*name - 'A' + 'a');
-        } else {
-            bool plain = (*name >= 'a' && *name <= 'z') || (*name >= '0' && *name <= '9');
-            out[n++] = plain ? *name : '_';
+    static const char *const endings[] = {"_bucket", "_sum", "_count"};
+    size_t n = strcspn(series, "{");
+    const char *type = n > 6 && memcmp(series + n - 6, "_total", 6) == 0 ? "counter" : "gauge";
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+        size_t len = strlen(endings[i]);
+        if (n > len && memcmp(series + n - len, endings[i], len) == 0) {
+            n -= len;
+            type = "histogram";
         }
     }
-    out[n] = '\0';
+    snprintf(out, 96, "%.*s", (int)n, series);
+    return type;
 }
 
+/* What senders count; the names are theirs, the sender's label is put first. */
 static bool senders(struct call *c, struct buf *out)
 {
     PGresult *r;
-    char name[96], last[96] = "";
+    char family[96], last[96] = "";
     if (!route_db_ok(c, db_run(c->desk->db, &fcgi_sql[FCGI_SQL_METRICS_SENDERS], NULL, &r)))
         return false;
     for (int i = 0; i < PQntuples(r); i++) {
-        snake(db_text(r, i, 1), name, sizeof name);
-        if (strcmp(name, last) != 0)
-            buf_printf(out, "# TYPE dlo_sender_%s untyped\n", name);
-        buf_printf(out, "dlo_sender_%s{sender=\"%s\"} %s\n", name, db_text(r, i, 0),
+        const char *series = db_text(r, i, 1), *type = family_of(series, family);
+        size_t name = strcspn(series, "{");
+        if (strcmp(family, last) != 0)
+            buf_printf(out, "# TYPE %s %s\n", family, type);
+        buf_printf(out, "%.*s{sender=\"%s\"%s%s %s\n", (int)name, series, db_text(r, i, 0),
+                   series[name] ? "," : "}", series[name] ? series + name + 1 : "",
                    db_text(r, i, 2));
-        memcpy(last, name, sizeof last);
+        memcpy(last, family, sizeof last);
     }
     PQclear(r);
     return true;

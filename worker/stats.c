@@ -1,6 +1,8 @@
 /* See stats.h. Memory only: a new process counts from zero, as Prometheus expects of a counter. */
 #include "worker/stats.h"
 
+#include <stdio.h>
+
 #include "common/log.h"
 
 const int stats_bounds_ms[STATS_BUCKETS] = {1,   2,   5,    10,   25,   50,    100,
@@ -12,7 +14,7 @@ void stats_attempt(struct stats *s, const struct attempt *a)
         s->verdicts++;
         return;
     }
-    s->attempts[a->outcome]++;
+    s->attempts[a->outcome][a->delivery->class_]++;
     s->reasons[a->reason]++;
     int bucket = 0;
     while (bucket < STATS_BUCKETS && a->total_us > stats_bounds_ms[bucket] * 1000)
@@ -21,24 +23,67 @@ void stats_attempt(struct stats *s, const struct attempt *a)
     s->latency_sum_us += a->total_us;
 }
 
+/* One series and its value, as a member of a JSON object. `labels` is empty or {name="value",…} with escaped quotes. */
+static void series(struct buf *out, const char *name, const char *labels, double value)
+{
+    buf_printf(out, "%s\"%s%s\":%.15g", out->data[out->len - 1] == '{' ? "" : ",", name, labels,
+               value);
+}
+
+static void attempts(const struct stats *s, struct buf *out)
+{
+    static const char *const classes[] = {"live", "retry", "replay"};
+    char labels[96];
+    for (int o = OUTCOME_DELIVERED; o <= OUTCOME_DEAD; o++)
+        for (int c = CLASS_LIVE; c <= CLASS_REPLAY; c++) {
+            snprintf(labels, sizeof labels, "{outcome=\\\"%s\\\",class=\\\"%s\\\"}",
+                     states_outcome_name(o), classes[c]);
+            series(out, "dlo_attempts_total", labels, (double)s->attempts[o][c]);
+        }
+    for (int i = REASON_NONE + 1; i < REASON_COUNT; i++) {
+        snprintf(labels, sizeof labels, "{reason=\\\"%s\\\"}", states_reason_name(i));
+        if (s->reasons[i])
+            series(out, "dlo_attempt_failures_total", labels, (double)s->reasons[i]);
+    }
+}
+
+static void durations(const struct stats *s, struct buf *out)
+{
+    char labels[48];
+    int64_t sum = 0;
+    for (int i = 0; i < STATS_BUCKETS; i++) {
+        sum += s->latency[i];
+        snprintf(labels, sizeof labels, "{le=\\\"%g\\\"}", stats_bounds_ms[i] / 1000.0);
+        series(out, "dlo_attempt_duration_seconds_bucket", labels, (double)sum);
+    }
+    sum += s->latency[STATS_BUCKETS];
+    series(out, "dlo_attempt_duration_seconds_bucket", "{le=\\\"+Inf\\\"}", (double)sum);
+    series(out, "dlo_attempt_duration_seconds_sum", "", (double)s->latency_sum_us / 1e6);
+    series(out, "dlo_attempt_duration_seconds_count", "", (double)sum);
+}
+
 void stats_json(const struct stats *s, const struct writer_stats *w, int inflight, int shards,
                 size_t held, struct buf *out)
 {
-    buf_printf(out,
-               "{\"inflight\":%d,\"shards\":%d,\"held_rows\":%zu,\"batches\":%lld,\"results\":%lld,"
-               "\"stale\":%lld",
-               inflight, shards, held, (long long)w->batches, (long long)w->results,
-               (long long)w->stale);
-    for (int i = OUTCOME_DELIVERED; i <= OUTCOME_DEAD; i++)
-        buf_printf(out, ",\"attempts_%s\":%lld", states_outcome_name(i), (long long)s->attempts[i]);
-    for (int i = REASON_NONE + 1; i < REASON_COUNT; i++)
-        if (s->reasons[i])
-            buf_printf(out, ",\"reason_%s\":%lld", states_reason_name(i), (long long)s->reasons[i]);
-    for (int i = 0; i <= STATS_BUCKETS; i++)
-        buf_printf(out, ",\"latency_le_%d\":%lld", i < STATS_BUCKETS ? stats_bounds_ms[i] : 0,
-                   (long long)s->latency[i]);
-    buf_printf(out, ",\"latency_sum_us\":%lld,\"verdicts\":%lld}", (long long)s->latency_sum_us,
-               (long long)s->verdicts);
+    buf_add_char(out, '{');
+    series(out, "dlo_inflight", "", inflight);
+    series(out, "dlo_shards", "", shards);
+    series(out, "dlo_rows_read_ahead", "", (double)held);
+    series(out, "dlo_completion_batches_total", "", (double)w->batches);
+    series(out, "dlo_completion_results_total", "", (double)w->results);
+    series(out, "dlo_completion_stale_total", "", (double)w->stale);
+    series(out, "dlo_verdicts_total", "", (double)s->verdicts);
+    attempts(s, out);
+    durations(s, out);
+    buf_add_char(out, '}');
+}
+
+static int64_t since(const struct stats *s, const struct stats *before, enum outcome o)
+{
+    int64_t n = 0;
+    for (int c = CLASS_LIVE; c <= CLASS_REPLAY; c++)
+        n += s->attempts[o][c] - before->attempts[o][c];
+    return n;
 }
 
 void stats_log(const struct stats *s, struct stats *before, const struct writer_stats *w,
@@ -46,9 +91,8 @@ void stats_log(const struct stats *s, struct stats *before, const struct writer_
 {
     log_info("minute delivered=%lld tempfail=%lld permfail=%lld verdicts=%lld inflight=%d "
              "shards=%d batches=%lld stale=%lld",
-             (long long)(s->attempts[OUTCOME_DELIVERED] - before->attempts[OUTCOME_DELIVERED]),
-             (long long)(s->attempts[OUTCOME_RETRY] - before->attempts[OUTCOME_RETRY]),
-             (long long)(s->attempts[OUTCOME_DEAD] - before->attempts[OUTCOME_DEAD]),
+             (long long)since(s, before, OUTCOME_DELIVERED),
+             (long long)since(s, before, OUTCOME_RETRY), (long long)since(s, before, OUTCOME_DEAD),
              (long long)(s->verdicts - before->verdicts), inflight, shards, (long long)w->batches,
              (long long)w->stale);
     *before = *s;

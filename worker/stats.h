@@ -1,6 +1,7 @@
 /*
  * A sender's counters since its start: written to senders.stats with each lease renewal, shown by /metrics, and one log
- * line a minute. Flat names, monotone but for the gauges.
+ * line a minute. The names are Prometheus series, labels and all; /metrics adds which sender it is. Every label has a
+ * closed set of values.
  */
 #ifndef DLO_WORKER_STATS_H
 #define DLO_WORKER_STATS_H
@@ -15,7 +16,7 @@
 #define STATS_BUCKETS 14 /* upper bounds in milliseconds: stats_bounds_ms */
 
 struct stats {
-    int64_t attempts[OUTCOME_CANCELLED + 1];
+    int64_t attempts[OUTCOME_CANCELLED][CLASS_REPLAY + 1];
     int64_t reasons[REASON_COUNT];
     int64_t latency[STATS_BUCKETS + 1];
     int64_t latency_sum_us;

@@ -32,8 +32,9 @@ class Answer:
 
 
 class Client:
-    def __init__(self, port, key=None, headers=None):
+    def __init__(self, port, key=None, headers=None, timeout=70):
         self.port = port
+        self.timeout = timeout
         self.key = key
         self.always = dict(headers or {})
         self.local = threading.local()
@@ -43,7 +44,7 @@ class Client:
 
     def connection(self):
         if not hasattr(self.local, "conn"):
-            self.local.conn = http.client.HTTPConnection("127.0.0.1", self.port, timeout=70)
+            self.local.conn = http.client.HTTPConnection("127.0.0.1", self.port, timeout=self.timeout)
         return self.local.conn
 
     def call(self, method, path, body=None, headers=None, key=..., query=None):

@@ -70,13 +70,23 @@ class Peer:
         """The first n or more requests to a path."""
         return eventually(lambda: (got := self.requests(path)) and len(got) >= n and got, timeout)
 
-    def ids(self, prefix):
-        """{webhook-id: how often it came} below a path."""
-        found, after = {}, 0
+    def listed(self, prefix):
+        """(webhook-id, how often it came, whether it was answered 2xx) for each path below a prefix."""
+        after = 0
         while True:
             page = self.control("ids", prefix=prefix, after=after, limit=50000)
-            for name, times, _ in page["ids"]:
-                found[name] = found.get(name, 0) + times
+            yield from page["ids"]
             after = page["next"]
             if not after:
-                return found
+                return
+
+    def ids(self, prefix):
+        """{webhook-id: how often it came} below a prefix."""
+        found = {}
+        for name, times, _ in self.listed(prefix):
+            found[name] = found.get(name, 0) + times
+        return found
+
+    def delivered(self, prefix):
+        """The webhook-ids that were answered 2xx."""
+        return {name for name, _, answered in self.listed(prefix) if answered}

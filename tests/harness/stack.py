@@ -5,6 +5,8 @@ import signal
 import socket
 import shutil
 
+import psycopg
+
 from harness.client import Client
 from harness.process import ROOT, Process, children, find, own, run
 from harness.wait import eventually
@@ -62,7 +64,7 @@ class Stack:
     def start(self, worker):
         self.configure()
         self.cli("migrate")
-        self.start_fcgi()
+        assert self.start_fcgi().alive(), self.processes["fcgi"].tail()
         self.start_web()
         if worker:
             self.start_worker()
@@ -82,10 +84,12 @@ class Stack:
         return self.processes[name]
 
     def start_fcgi(self):
-        self.start_process("fcgi", [self.cluster.programs / "dlo.fcgi", "--config", self.config])
-        sockets = [self.base / "fcgi" / f"{name}.sock" for name in ("intake", "desk")]
-        eventually(lambda: all(s.exists() for s in sockets) or self.processes["fcgi"].alive() is False)
-        assert self.processes["fcgi"].alive(), self.processes["fcgi"].tail()
+        """Returns when it listens, or has ended."""
+        log = self.base / "fcgi.log"
+        before = log.stat().st_size if log.exists() else 0
+        process = self.start_process("fcgi", [self.cluster.programs / "dlo.fcgi", "--config", self.config])
+        eventually(lambda: b"serving" in log.read_bytes()[before:] or not process.alive())
+        return process
 
     def start_worker(self, name="worker", env=None):
         return self.start_process(name, [self.cluster.programs / "dlo-worker", "--config", self.config],
@@ -157,10 +161,14 @@ class Stack:
         return self.cluster.connect(role, self.database)
 
     def sql(self, text, params=None):
-        """Rows of a statement run as the owner; [] for one that gives none."""
+        """Rows of a statement run as the owner; [] for one that gives none. The kept connection may have been killed."""
         if self.conn is None or self.conn.closed:
             self.conn = self.connect()
-        done = self.conn.execute(text, params)
+        try:
+            done = self.conn.execute(text, params)
+        except psycopg.OperationalError:
+            self.conn = self.connect()
+            done = self.conn.execute(text, params)
         return done.fetchall() if done.description else []
 
     def value(self, text, params=None):

@@ -8,7 +8,7 @@ import pytest
 
 HERE = pathlib.Path(__file__).parent
 STACK = {"senders": 1, "intake": 1, "desk": 2}
-TIMEOUT_S = 240
+TIMEOUT_S = 420
 
 
 @pytest.fixture

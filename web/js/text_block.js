@@ -54,7 +54,7 @@ export function textBlock(title, text, options = {}) {
     toggle.setAttribute("aria-pressed", String(laidOut));
     toggle.textContent = laidOut ? "Show as sent" : "Lay out";
     if (laidOut) fill(block, json.pretty(visible(text)));
-    else block.innerHTML = text;
+    else fill(block, visible(text.slice(0, shown)));
     more.hidden = laidOut || text.length <= shown;
     more.textContent = `Show more (${format.number(Math.max(text.length - shown, 0))} characters left)`;
   }
