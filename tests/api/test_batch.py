@@ -137,6 +137,23 @@ def test_too_many_deliveries_are_422_and_nothing_is_stored(project):
     assert project.rows("ready") == 9900
 
 
+def test_one_event_makes_at_most_10000_deliveries(project):
+    hook = project.webhook("https://example.com/")
+    copies = """INSERT INTO webhooks (public_id, project_id, shard, url, event_types, channels, customer_ids, header_names,
+                  secret_sealed, timeout_ms, max_attempts, retry_schedule, max_concurrency, expected_statuses, hold_budget_s,
+                  enabled)
+                SELECT gen_random_uuid(), project_id, n %% 64, url, event_types, channels, customer_ids, header_names,
+                  secret_sealed, timeout_ms, max_attempts, retry_schedule, max_concurrency, expected_statuses, hold_budget_s,
+                  enabled FROM webhooks, generate_series(1, %s) n WHERE project_id = %s AND url = %s"""
+    project.stack.sql(copies, [9999, project.number, hook["url"]])
+    got = project.post("/v1/events", GOOD)
+    assert got.status == 202 and got.json()["deliveries"] == project.rows("ready") == 10000
+    project.webhook("https://example.com/")
+    got = project.post("/v1/events", GOOD)
+    assert got.status == 422 and got.code == "fanout-too-large"
+    assert project.rows("events") == 1 and project.rows("ready") == 10000
+
+
 def test_keys_of_a_batch_that_was_refused_whole_are_free(project):
     for _ in range(11):
         project.webhook("https://example.com/")

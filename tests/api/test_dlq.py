@@ -218,6 +218,25 @@ def test_pages_are_the_list(shop, limit):
     assert pages(shop.project, limit=limit) == shop.ids()
 
 
+def test_pages_of_entries_of_one_moment(project, peer):
+    """A batch of outcomes is one transaction: its entries have the same time, and the id decides."""
+    for n in range(3):
+        project.webhook(peer.url(peer.path("/status/400", record=False)), eventTypes=[f"k.{n}"])
+    events = [{"eventType": f"k.{n % 3}", "payload": n} for n in range(60)]
+    project.post("/v1/events/batch", {"events": events})
+    eventually(lambda: len(project.entries(limit=200)) == 60)
+    rows = project.entries(limit=200)
+    for row in rows[::4]:
+        project.post(f"/v1/dlq/{row['id']}/discard", {"reason": "r"})
+    whole = [row["id"] for row in rows]
+    assert pages(project, limit=7, state="all") == whole
+    two = sorted({row["webhookId"] for row in rows})[:2]
+    expected = [row["id"] for row in rows if row["webhookId"] in two]
+    assert pages(project, limit=7, state="all", webhookId=",".join(two)) == expected
+    assert pages(project, limit=5, state="discarded,open", webhookId=",".join(two)) == expected
+    assert pages(project, limit=4, state="discarded") == whole[::4]
+
+
 def test_newest_first(shop):
     rows = shop.project.entries()
     assert rows == sorted(rows, key=lambda r: (r["createdAt"], r["id"]), reverse=True)

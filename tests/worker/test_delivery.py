@@ -168,3 +168,39 @@ def test_localhost_is_reached_by_name(project, peer):
     project.webhook(f"http://localhost:{peer.port}{path}")
     project.event()
     assert peer.wait(path)[0].headers["host"] == f"localhost:{peer.port}"
+
+
+def test_long_writer_in_another_database_delays_nothing(stack, project, peer):
+    """It holds the oldest snapshot of the whole cluster; a mark on positions would wait for it."""
+    path = peer.path()
+    project.webhook(peer.url(path))
+    with stack.cluster.connect("cluster", "postgres", autocommit=False) as other:
+        other.execute("CREATE TEMP TABLE held (x int)")
+        began = time.monotonic()
+        for n in range(20):
+            project.event(payload=n)
+        peer.wait(path, 20)
+        assert time.monotonic() - began < 5
+        other.rollback()
+
+
+def test_long_writer_on_the_queue_itself_loses_nothing(stack, project, peer):
+    """An intake that has not committed yet holds nobody up, and its own event comes when it has."""
+    path = peer.path()
+    project.webhook(peer.url(path))
+    project.event(payload=0)
+    peer.wait(path)
+    with stack.cluster.connect("cluster", stack.database, autocommit=False) as slow:
+        slow.execute("CREATE TEMP TABLE mine ON COMMIT DROP AS SELECT e.* FROM events e WHERE project_id = %s",
+                     [project.number])
+        slow.execute("UPDATE mine SET id = gen_random_uuid(), payload = '\"late\"'; INSERT INTO events SELECT * FROM mine")
+        slow.execute("""INSERT INTO ready (shard, project_id, webhook_id, payload_bytes, source_drawer, tries, class, generation,
+                          delivery_id, event_id, created_at, ready_at)
+                        SELECT w.shard, w.project_id, w.id, 6, m.drawer, 0, 0, 0, gen_random_uuid(), m.id, m.created_at,
+                               m.created_at
+                          FROM mine m JOIN webhooks w USING (project_id) WHERE w.project_id = %s""", [project.number])
+        for n in range(10):
+            project.event(payload=n)
+        assert len(peer.wait(path, 11)) == 11
+        slow.commit()
+    assert peer.wait(path, 12)[-1].body == b'"late"'
