@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "worker/clock.h"
 #include "worker_sql.h"
 
 #define RETRY_MIN_MS 100
@@ -259,6 +260,8 @@ int64_t pipe_tick(struct pipe *p, int64_t now_ms)
 {
     if (p->state == PIPE_CONNECTING && now_ms >= p->retry_at_ms)
         lose(p, now_ms);
+    if (pipe_up(p) && PQstatus(p->conn) == CONNECTION_BAD)
+        lose(p, now_ms);
     if (p->state == PIPE_DOWN && now_ms >= p->retry_at_ms)
         connect_now(p, now_ms);
     return p->state == PIPE_DOWN || p->state == PIPE_CONNECTING ? p->retry_at_ms : INT64_MAX;
@@ -267,9 +270,12 @@ int64_t pipe_tick(struct pipe *p, int64_t now_ms)
 int pipe_send(struct pipe *p, const struct sql_statement *s, int nparams, const char *const *values,
               const int *lengths, const int *formats, bool binary, pipe_answer *answer, void *arg)
 {
-    if (p->state != PIPE_IDLE ||
-        !PQsendQueryPrepared(p->conn, s->name, nparams, values, lengths, formats, binary))
+    if (p->state != PIPE_IDLE)
         return -1;
+    if (!PQsendQueryPrepared(p->conn, s->name, nparams, values, lengths, formats, binary)) {
+        lose(p, clock_ms()); /* libpq has closed the socket: no event would ever tell */
+        return -1;
+    }
     p->state = PIPE_BUSY;
     p->answer = answer;
     p->answer_arg = arg;

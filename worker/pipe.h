@@ -39,7 +39,8 @@ void pipe_free(struct pipe *p);
 bool pipe_idle(const struct pipe *p); /* connected, set up, and nothing under way */
 bool pipe_up(const struct pipe *p);   /* connected and set up */
 
-/* Sends one statement. Only when idle. `binary`: result format. -1: it could not be sent, the callback is not called. */
+/* Sends one statement. Only when idle. `binary`: result format. -1: it could not be sent, the callback
+ * is not called; if that was the connection's fault, `lost` was, before this returned. */
 int pipe_send(struct pipe *p, const struct sql_statement *s, int nparams, const char *const *values,
               const int *lengths, const int *formats, bool binary, pipe_answer *answer, void *arg);
 

@@ -95,6 +95,7 @@ void reader_lost(struct reader *r)
     r->heads_under_way = false;
     r->payload_webhook = 0;
     r->released = -1;
+    r->settings_wanted = 1; /* counted anew when they are asked for */
     destinations_each(r->set.destinations, heads_unanswered, NULL);
     heads_bury_ghosts(r);
     r->renew_at_ms = 0;
@@ -181,7 +182,7 @@ static const struct {
 /* 0: one was sent. */
 static int ask_next(struct reader *r, struct pipe *pipe, int64_t now_ms)
 {
-    for (int i = 0; i < READING_QUESTIONS; i++) {
+    for (int i = 0; i < READING_QUESTIONS && pipe_idle(pipe); i++) {
         if (now_ms < r->not_before_ms[i] || !questions[i].due(r, now_ms))
             continue;
         r->asked = i;

@@ -104,6 +104,25 @@ def test_backend_of_a_sender_that_is_killed_costs_nothing(stack, project, peer):
     assert set(peer.ids(base)) == ids
 
 
+def test_dead_connections_are_found_whoever_touches_them_first(stack, project, peer):
+    """Killed again and again while outcomes are being written: the socket may be closed by a send, not by a read."""
+    base = peer.path("/delay/5", record=False)
+    for n in range(24):
+        project.webhook(peer.url(f"{base}/{n}"))
+
+    def writers():
+        return stack.value("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'dlo-sender-outcomes'"
+                           " AND datname = current_database()")
+    for _ in range(12):
+        project.post("/v1/events/batch", {"events": [{"eventType": "t", "payload": n} for n in range(10)]})
+        eventually(lambda: writers() == 2, 20)
+        stack.cluster.sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{stack.database}'"
+                          " AND usename = 'dlo_worker'")
+    eventually(lambda: project.rows("ready") == 0, 60)
+    assert writers() == 2
+    assert peer.control("count", prefix=base, ids="no")["delivered"] == 24 * 120
+
+
 def test_stopping_ends_what_is_under_way(stack, project, peer):
     """SIGTERM drains: what was sent is written down, so that nothing is sent again."""
     base = peer.path("/delay/1500", record=False)
