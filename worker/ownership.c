@@ -61,8 +61,10 @@ static void renewed(void *arg, PGresult *res)
 {
     struct reader *r = arg;
     struct leases *l = r->set.leases;
-    if (!reading_good(r, res, "lease_renew"))
+    if (!reading_good(r, res, "lease_renew")) {
+        r->renew_at_ms = 0; /* as soon as its pause is over: the lease is running out */
         return;
+    }
     bool kept[LIMIT_SHARDS] = {false};
     int64_t alive = 1;
     int lost = 0, taken = 0;

@@ -17,6 +17,7 @@
 
 #define RETRY_MIN_MS 100
 #define RETRY_MAX_MS 3000
+#define SET_UP_MS 15000
 
 /* field measurements: memoize doubles the payload fetch; the rest keeps generic plans on their indexes */
 static const char settings[] =
@@ -178,6 +179,7 @@ static void go_on_connecting(struct pipe *p, int64_t now_ms)
     case PGRES_POLLING_OK:
         PQsetnonblocking(p->conn, 1);
         p->state = PIPE_SETTING_UP;
+        p->retry_at_ms = now_ms + SET_UP_MS;
         p->setup_step = 0;
         if (set_up_next(p))
             lose(p, now_ms);
@@ -258,13 +260,13 @@ void pipe_ready(struct pipe *p, int64_t now_ms)
 
 int64_t pipe_tick(struct pipe *p, int64_t now_ms)
 {
-    if (p->state == PIPE_CONNECTING && now_ms >= p->retry_at_ms)
+    if ((p->state == PIPE_CONNECTING || p->state == PIPE_SETTING_UP) && now_ms >= p->retry_at_ms)
         lose(p, now_ms);
     if (pipe_up(p) && PQstatus(p->conn) == CONNECTION_BAD)
         lose(p, now_ms);
     if (p->state == PIPE_DOWN && now_ms >= p->retry_at_ms)
         connect_now(p, now_ms);
-    return p->state == PIPE_DOWN || p->state == PIPE_CONNECTING ? p->retry_at_ms : INT64_MAX;
+    return pipe_up(p) ? INT64_MAX : p->retry_at_ms;
 }
 
 int pipe_send(struct pipe *p, const struct sql_statement *s, int nparams, const char *const *values,
