@@ -122,9 +122,11 @@ void destination_forget_queue(struct destination *d, struct delivery_table *held
     d->wants_payload = false;
 }
 
-void destination_succeeded(struct destination *d)
+void destination_succeeded(struct destination *d, bool spare)
 {
     d->in_trouble = false;
+    if (!spare)
+        return;
     d->window += d->window < d->threshold ? 1 : 1 / d->window;
     if (d->window > d->set.max_concurrency)
         d->window = d->set.max_concurrency;

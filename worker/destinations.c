@@ -116,6 +116,11 @@ struct destination *destinations_next(struct destinations *t)
     return d;
 }
 
+bool destinations_waiting(const struct destinations *t)
+{
+    return t->ring_head != NULL;
+}
+
 void destinations_offer(struct destinations *t, struct destination *d, int64_t now_ms)
 {
     if (d->in_ring || !destination_may_send(d, now_ms))

@@ -231,7 +231,7 @@ static void block(struct sender *s, struct destination *d, int64_t ms)
 static void learn(struct sender *s, struct destination *d, const struct attempt *a)
 {
     if (a->outcome == OUTCOME_DELIVERED)
-        destination_succeeded(d);
+        destination_succeeded(d, !destinations_waiting(s->destinations));
     else if (troubled(a))
         destination_troubled(d);
     if (a->retry_after_s > 0 && a->reason != REASON_NONE)

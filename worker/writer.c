@@ -377,10 +377,13 @@ static void answered(void *arg, PGresult *res)
 
 /* --- sending ------------------------------------------------------------------------------------------------------ */
 
-static bool due(const struct queue *q, int limit, int64_t now_ms)
+/* Final outcomes cost more a statement, and nobody waits for them as a producer's next event does: they gather longer
+ * while there are others to write. */
+static bool due(const struct writer *w, int kind, int64_t now_ms)
 {
-    return q->head && (q->count >= limit || q->bytes >= LIMIT_BATCH_BYTES ||
-                       now_ms - q->since_ms >= LIMIT_BATCH_WAIT_MS);
+    const struct queue *q = &w->waiting[kind];
+    int64_t wait = kind && w->waiting[0].head ? LIMIT_BATCH_FINAL_WAIT_MS : LIMIT_BATCH_WAIT_MS;
+    return q->head && (q->count >= w->limit || q->bytes >= LIMIT_BATCH_BYTES || now_ms - q->since_ms >= wait);
 }
 
 /* Is this drawer among those the batch names, or is there room to name it? */
@@ -464,7 +467,7 @@ int64_t writer_tick(struct writer *w, struct pipe *pipe, int64_t now_ms)
     /* In turn: a flood of dead letters must not hold up what was delivered. */
     for (int i = 0; i < 2; i++) {
         int kind = (w->current_kind + 1 + i) % 2;
-        if (due(&w->waiting[kind], w->limit, now_ms)) {
+        if (due(w, kind, now_ms)) {
             take(w, kind);
             if (send_current(w, pipe))
                 prepend(&w->waiting[kind], &w->current);
