@@ -29,7 +29,7 @@ size_t destinations_count(const struct destinations *t);
 
 /* The ring of those that may send. */
 struct destination *destinations_next(struct destinations *t); /* takes the first off, or NULL */
-bool destinations_waiting(const struct destinations *t); /* is anybody in the ring? */
+bool destinations_waiting(const struct destinations *t);       /* is anybody in the ring? */
 void destinations_offer(struct destinations *t, struct destination *d,
                         int64_t now_ms); /* joins it if it may send */
 

@@ -383,7 +383,8 @@ static bool due(const struct writer *w, int kind, int64_t now_ms)
 {
     const struct queue *q = &w->waiting[kind];
     int64_t wait = kind && w->waiting[0].head ? LIMIT_BATCH_FINAL_WAIT_MS : LIMIT_BATCH_WAIT_MS;
-    return q->head && (q->count >= w->limit || q->bytes >= LIMIT_BATCH_BYTES || now_ms - q->since_ms >= wait);
+    return q->head &&
+           (q->count >= w->limit || q->bytes >= LIMIT_BATCH_BYTES || now_ms - q->since_ms >= wait);
 }
 
 /* Is this drawer among those the batch names, or is there room to name it? */
