@@ -42,15 +42,15 @@ bool destination_may_send(const struct destination *d, int64_t now_ms)
            d->inflight < window(d) && !d->resolving && now_ms >= d->blocked_until_ms;
 }
 
-int destination_wants_heads(const struct destination *d, int64_t now_ms)
+int destination_wants_heads(const struct destination *d, int64_t now_ms, int least)
 {
     if (!d->known || destination_held(d) || !d->backlog || d->reading ||
         now_ms < d->blocked_until_ms)
         return 0;
     /* Enough that the next read comes back before the list is empty; little for the many that are slow. */
     int target = 2 * window(d);
-    if (target < 2)
-        target = 2;
+    if (target < least)
+        target = least;
     if (target > LIMIT_PREFETCH_PER_WEBHOOK)
         target = LIMIT_PREFETCH_PER_WEBHOOK;
     return d->queued <= target / 2 ? target - d->queued : 0;

@@ -70,8 +70,8 @@ struct destination {
 
 bool destination_held(const struct destination *d); /* paused, disabled or deleted */
 bool destination_may_send(const struct destination *d, int64_t now_ms);
-/* How many more rows to read for it now; 0: none. */
-int destination_wants_heads(const struct destination *d, int64_t now_ms);
+/* How many more rows to read for it now; 0: none. `least`: the shortest list worth a question. */
+int destination_wants_heads(const struct destination *d, int64_t now_ms, int least);
 
 /* `count` new rows were committed, the lowest at `pos`. Rewinds unless the only one is held already. */
 void destination_arrived(struct destination *d, const struct delivery_table *held, int64_t pos,

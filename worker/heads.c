@@ -109,6 +109,7 @@ static void heads_read(void *arg, PGresult *res)
 struct heads_request {
     struct reader *r;
     int64_t now_ms;
+    int least; /* rows for a destination with a narrow window: few while thousands are served */
     int rows;
     unsigned seen, from;
 };
@@ -120,7 +121,7 @@ static void want_heads(struct destination *d, void *arg)
     if (q->seen++ < q->from || q->rows >= LIMIT_HEADS_ROWS ||
         r->set.leases->state[d->shard] != LEASE_HELD)
         return;
-    int k = destination_wants_heads(d, q->now_ms);
+    int k = destination_wants_heads(d, q->now_ms, q->least);
     if (!k)
         return;
     d->reading = true;
@@ -154,7 +155,8 @@ static void heads_answered(void *arg, PGresult *res)
 int heads_ask(struct reader *r, struct pipe *pipe, int64_t now_ms)
 {
     struct reading_args a = {0};
-    struct heads_request q = {.r = r, .now_ms = now_ms, .from = r->turn};
+    int least = delivery_table_count(r->set.held) < LIMIT_PREFETCH / 8 ? 8 : 2;
+    struct heads_request q = {.r = r, .now_ms = now_ms, .least = least, .from = r->turn};
     if (delivery_table_count(r->set.held) >= LIMIT_PREFETCH)
         return -1;
     pg_array_clear(&r->shards);
@@ -164,7 +166,7 @@ int heads_ask(struct reader *r, struct pipe *pipe, int64_t now_ms)
     r->turn = 0;
     destinations_each(r->set.destinations, want_heads, &q);
     if (!q.rows && q.from) {
-        q = (struct heads_request){.r = r, .now_ms = now_ms};
+        q = (struct heads_request){.r = r, .now_ms = now_ms, .least = least};
         destinations_each(r->set.destinations, want_heads, &q);
     }
     if (!q.rows)

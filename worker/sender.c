@@ -230,10 +230,10 @@ static void block(struct sender *s, struct destination *d, int64_t ms)
 /* What an answer means for the destination, beyond this delivery. */
 static void learn(struct sender *s, struct destination *d, const struct attempt *a)
 {
-    if (a->outcome == OUTCOME_DELIVERED)
-        destination_succeeded(d, !destinations_waiting(s->destinations));
-    else if (troubled(a))
+    if (troubled(a))
         destination_troubled(d);
+    else if (a->status) /* it answered, be it a refusal: it can take more */
+        destination_succeeded(d, !destinations_waiting(s->destinations));
     if (a->retry_after_s > 0 && a->reason != REASON_NONE)
         block(s, d, a->retry_after_s * 1000);
     if (a->status == 410 && d->set.enabled) {
