@@ -63,8 +63,6 @@
 #define LIMIT_PREFETCH_PER_WEBHOOK 64
 #define LIMIT_HEADS_ROWS 512 /* rows of one heads query */
 #define LIMIT_DRAWERS 8      /* drawers one statement of the sender names */
-#define LIMIT_INLINE_PAYLOAD_BYTES                                                                 \
-    4096 /* larger payloads are fetched when they are about to be sent */
 #define LIMIT_LEASE_MS 10000
 #define LIMIT_LEASE_RENEW_MS 3000
 #define LIMIT_DRAIN_MS 10000

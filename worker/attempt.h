@@ -39,7 +39,8 @@ struct attempt {
     char remote[64];
     struct uuid entry_id; /* of the entry it makes, when it dies */
     struct fingerprint fp;
-    bool stale; /* its row was not there, or not ours: nothing was written */
+    bool stale;      /* its row was not there, or not ours: nothing was written */
+    bool unwritable; /* no statement takes it, not even stripped */
 };
 
 /* For a delivery that is being sent, or (kind verdict) that ends without a request. NULL: out of memory. */

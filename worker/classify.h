@@ -18,9 +18,8 @@
 
 struct classify_facts {
     CURLcode code;
-    long status;   /* 0: none */
-    bool refused;  /* our guard refused the address */
-    bool body_cut; /* we stopped reading on purpose */
+    long status;  /* 0: none */
+    bool refused; /* our guard refused the address */
     bool connected;
     bool secured;  /* the TLS handshake was done, or none was needed */
     bool answered; /* a first byte came */

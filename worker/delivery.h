@@ -35,7 +35,6 @@ struct delivery {
     struct uuid event_id;
     struct uuid entry_id;
     int has_entry;
-    int has_source;    /* its event, or entry, was found */
     char *type;        /* within `memory` */
     char *channel;     /* NULL: none */
     char *payload;     /* NULL: not read yet; else payload_bytes bytes */

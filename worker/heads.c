@@ -62,7 +62,6 @@ static bool take_row(struct reader *r, struct destination *dest, const PGresult 
     if (!row)
         return false;
     row_read(res, i, row);
-    row->has_source = !no_source;
     row->dest = dest;
     delivery_table_add(r->set.held, row);
     if (no_source)

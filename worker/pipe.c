@@ -74,16 +74,6 @@ bool pipe_up(const struct pipe *p)
     return p->state == PIPE_IDLE || p->state == PIPE_BUSY;
 }
 
-bool pipe_transient(const PGresult *res)
-{
-    static const char *const prefixes[] = {"40", "55P03", "57", "53", "08"};
-    const char *state = PQresultErrorField(res, PG_DIAG_SQLSTATE);
-    for (size_t i = 0; state && i < sizeof prefixes / sizeof *prefixes; i++)
-        if (strncmp(state, prefixes[i], strlen(prefixes[i])) == 0)
-            return true;
-    return false;
-}
-
 static void watch(struct pipe *p, bool want_write)
 {
     p->owner.watch(p->owner.arg, p, p->conn ? PQsocket(p->conn) : -1, want_write);

@@ -48,7 +48,4 @@ void pipe_ready(struct pipe *p, int64_t now_ms);
 /* Connects when it is time to; returns the time at which it wants to be called again, or INT64_MAX. */
 int64_t pipe_tick(struct pipe *p, int64_t now_ms);
 
-/* Is this failure one that a repetition may cure (lock, serialisation, shutting down)? */
-bool pipe_transient(const PGresult *res);
-
 #endif

@@ -184,7 +184,7 @@ static void settled(void *arg, struct attempt *a)
     struct destination *d = row->dest;
     int64_t pos = row->pos;
     bool stale = a->stale;
-    if (stale && a->reason == REASON_INTERNAL)
+    if (stale && a->unwritable)
         d->blocked_until_ms = s->now_ms + UNWRITABLE_PAUSE_MS;
     d->completing--;
     s->leases.busy[row->shard]--;
@@ -193,8 +193,7 @@ static void settled(void *arg, struct attempt *a)
     attempt_free(a);
     reader_release_row(s->reader, row);
     if (stale)
-        destination_arrived(d, s->held, pos,
-                            2); /* if it is still there, it is read and sent again */
+        destination_rewind(d, pos); /* if it is still there, it is read and sent again */
     destinations_offer(s->destinations, d, s->now_ms);
 }
 

@@ -33,7 +33,6 @@ struct transfer {
     struct curl_slist *headers;
     struct curl_slist *pin;
     bool refused;
-    bool body_cut;
     char error[CURL_ERROR_SIZE];
     struct transfer *next_free;
 };
@@ -88,7 +87,6 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
     if (got <= room)
         return got;
     tr->attempt->truncated = true;
-    tr->body_cut = true;
     return 0; /* ends the transfer: CURLE_WRITE_ERROR with the status known */
 }
 
@@ -375,7 +373,7 @@ int transfers_start(struct transfers *t, struct attempt *a, const struct sockadd
     const struct delivery *d = a->delivery;
     t->free_list = tr->next_free;
     tr->attempt = a;
-    tr->refused = tr->body_cut = false;
+    tr->refused = false;
     tr->error[0] = '\0';
     unsigned hash_len = 0;
     EVP_Digest(d->payload, (size_t)d->payload_bytes, a->body_sha256, &hash_len, EVP_sha256(), NULL);
@@ -439,7 +437,7 @@ static void read_headers(CURL *e, struct attempt *a)
 static void finish(struct transfers *t, struct transfer *tr, CURLcode code)
 {
     struct attempt *a = tr->attempt;
-    struct classify_facts f = {.code = code, .refused = tr->refused, .body_cut = tr->body_cut};
+    struct classify_facts f = {.code = code, .refused = tr->refused};
     char *ip = NULL, error[CURL_ERROR_SIZE];
     curl_easy_getinfo(tr->easy, CURLINFO_RESPONSE_CODE, &f.status);
     curl_easy_getinfo(tr->easy, CURLINFO_OS_ERRNO, &f.os_errno);

@@ -324,7 +324,7 @@ static void refused(struct writer *w, const PGresult *res, int64_t now_ms)
     if (a->reason == REASON_INTERNAL) {
         /* Not even that: it stays in the queue of the database and is tried again by the next owner. */
         log_error("delivery at position %lld cannot be ended", (long long)a->delivery->pos);
-        a->stale = true;
+        a->stale = a->unwritable = true;
         w->finished(w->arg, a);
         return;
     }
