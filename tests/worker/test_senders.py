@@ -146,3 +146,9 @@ def test_once_sends_what_is_due_and_ends(stack, project, peer):
     del stack.processes["once"]
     assert peer.count(path) == 1 and project.deliveries()[0]["status"] == "delivered"
     stack.start_worker()
+
+
+def test_sender_whose_row_was_cut_joins_again(stack):
+    """After an hour's suspension the maintainer has cut it; uncounted, its share would be another's for ever."""
+    assert stack.value("WITH d AS (DELETE FROM senders RETURNING 1) SELECT count(*) FROM d") == 2
+    eventually(lambda: stack.value("SELECT count(*) FROM senders") == 2, 20)
