@@ -48,8 +48,9 @@ fcgi    := $(call objects,fcgi)
 worker  := $(call objects,worker)
 cli     := $(call objects,cli) $(OBJ)/gen/migrations.o
 
-# libcurl also parses the URLs of webhooks, in common/.
-base_libs := $(LIBPQ) $(JANSSON) $(CONFUSE) $(CURL) $(CRYPTO)
+# In common/, libcurl also parses the URLs of webhooks and PCRE2 runs the patterns of schemas.
+base_libs := $(LIBPQ) $(JANSSON) $(CONFUSE) $(CURL) $(CRYPTO) $(PCRE2)
+worker_libs := $(base_libs) $(CARES) $(JQ) $(SECCOMP)
 
 # A program whose main.c is not there yet is left out, so that the rest can be built.
 programs := $(if $(wildcard fcgi/main.c),$(BUILD)/dlo.fcgi) \
@@ -69,7 +70,7 @@ $(BUILD)/dlo-worker: $(worker) $(BUILD)/libcommon.a
 $(BUILD)/dlo:        $(cli)    $(BUILD)/libcommon.a
 
 $(BUILD)/dlo.fcgi:   libs = $(FCGI) $(base_libs)
-$(BUILD)/dlo-worker: libs = $(base_libs)
+$(BUILD)/dlo-worker: libs = $(worker_libs)
 $(BUILD)/dlo:        libs = $(base_libs)
 
 link = $(quiet)$(CC) $(CPPFLAGS) $(CFLAGS) $(ldflags) $(LDFLAGS) -o $@ $^ $(libs)
@@ -149,7 +150,7 @@ test-programs: all unit-programs build/peer
 tested = $(foreach dir,fcgi worker cli,$(if $(filter test_$(dir)_%,$(1)),$(BUILD)/lib$(dir).a)) $(BUILD)/libcommon.a
 
 .SECONDEXPANSION:
-$(unit_tests): libs = $(CMOCKA) $(FCGI) $(base_libs)
+$(unit_tests): libs = $(CMOCKA) $(FCGI) $(worker_libs)
 $(unit_tests): $(BUILD)/unit/%: $(OBJ)/tests/unit/%.o $$(call tested,$$*)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)

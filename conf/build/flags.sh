@@ -52,5 +52,9 @@ library JANSSON jansson -ljansson
 library CONFUSE libconfuse -lconfuse
 library CRYPTO libcrypto -lcrypto
 library CURL libcurl -lcurl
+library PCRE2 libpcre2-8 -lpcre2-8
+library CARES libcares -lcares
+library SECCOMP libseccomp -lseccomp
 library CMOCKA cmocka -lcmocka
+echo "JQ := -ljq"
 echo "FCGI := -lfcgi"
