@@ -60,7 +60,7 @@ dead AS MATERIALIZED (
                dlo_now() - make_interval(secs => g.age_us / 1e6), g.created_at, g.generation, g.outcome, true, g.reason,
                g.status, g.error_code, g.error, g.url, g.request_headers, g.body_sha256, g.response_headers,
                g.response_body, g.truncated, g.dns_us, g.connect_us, g.tls_us, g.ttfb_us, g.total_us,
-               g.remote)::attempts)) AS attempts,
+               g.remote, NULL::bytea)::attempts)) AS attempts,
            story.requests + (g.kind = 0)::int AS requests, story.first_at, story.last_at, story.reasons
       FROM gone g
       JOIN projects p ON p.id = g.project_id
