@@ -18,6 +18,15 @@ static int positive(cfg_t *cfg, cfg_opt_t *opt)
     return 0;
 }
 
+static int small(cfg_t *cfg, cfg_opt_t *opt)
+{
+    long n = cfg_opt_getnint(opt, 0);
+    if (n >= 0 && n <= 64)
+        return 0;
+    cfg_error(cfg, "%s must be between 0 and 64, not %ld", opt->name, n);
+    return -1;
+}
+
 static void complain(cfg_t *cfg, const char *fmt, va_list ap)
 {
     fprintf(stderr, "dlo: %s:%d: ", cfg && cfg->filename ? cfg->filename : "configuration",
@@ -28,7 +37,7 @@ static void complain(cfg_t *cfg, const char *fmt, va_list ap)
 
 int config_load(const char *path, struct config *out)
 {
-    *out = (struct config){.intake = 4, .desk = 2, .senders = 2};
+    *out = (struct config){.intake = 4, .desk = 2, .senders = 2, .sandboxes = 2};
     cfg_opt_t options[] = {
         CFG_SIMPLE_STR("dsn_owner", &out->dsn_owner),
         CFG_SIMPLE_STR("dsn_api", &out->dsn_api),
@@ -47,6 +56,7 @@ int config_load(const char *path, struct config *out)
         CFG_SIMPLE_INT("intake", &out->intake),
         CFG_SIMPLE_INT("desk", &out->desk),
         CFG_SIMPLE_INT("senders", &out->senders),
+        CFG_SIMPLE_INT("sandboxes", &out->sandboxes),
         CFG_END(),
     };
     cfg_t *cfg = cfg_init(options, CFGF_NONE);
@@ -56,6 +66,7 @@ int config_load(const char *path, struct config *out)
     cfg_set_validate_func(cfg, "intake", positive);
     cfg_set_validate_func(cfg, "desk", positive);
     cfg_set_validate_func(cfg, "senders", positive);
+    cfg_set_validate_func(cfg, "sandboxes", small);
     int rc = cfg_parse(cfg, path);
     if (rc == CFG_FILE_ERROR)
         fprintf(stderr, "dlo: cannot read configuration '%s': %s\n", path, strerror(errno));

@@ -23,9 +23,10 @@ struct config {
     char *ca_file;       /* CA bundle for receivers */
     char *log_format;
     char *log_level;
-    long intake;  /* responder processes for events */
-    long desk;    /* responder processes for the rest */
-    long senders; /* sender processes */
+    long intake;    /* responder processes for events */
+    long desk;      /* responder processes for the rest */
+    long senders;   /* sender processes */
+    long sandboxes; /* processes that run transforms, for each sender; 0: none */
 };
 
 int config_load(const char *path, struct config *out);

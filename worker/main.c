@@ -15,6 +15,7 @@
 
 #include "common/config.h"
 #include "common/log.h"
+#include "worker/nursery.h"
 #include "worker/supervisor.h"
 
 static void usage(FILE *to)
@@ -41,6 +42,7 @@ int main(int argc, char **argv)
                                             {"lock", required_argument, NULL, 'l'},
                                             {"version", no_argument, NULL, 'v'},
                                             {"help", no_argument, NULL, 'h'},
+                                            {NURSERY_OPTION, required_argument, NULL, 'n'},
                                             {0}};
     const char *path = getenv("DLO_CONFIG"), *lock = NULL;
     long seconds = 0;
@@ -65,6 +67,8 @@ int main(int argc, char **argv)
         case 'h':
             usage(stdout);
             return 0;
+        case 'n': /* by the supervisor, see nursery.h */
+            nursery_main(optarg);
         default:
             usage(stderr);
             return 2;

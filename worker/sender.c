@@ -25,6 +25,7 @@
 #include "worker/clock.h"
 #include "worker/reader.h"
 #include "worker/resolver.h"
+#include "worker/sandboxes.h"
 #include "worker/stats.h"
 #include "worker/transfers.h"
 #include "worker/writer.h"
@@ -36,7 +37,14 @@
 #define UNWRITABLE_PAUSE_MS 60000
 #define LONG_BLOCK_MS 60000 /* a Retry-After beyond it: what was read ahead is given up */
 
-enum source { SOURCE_CURL, SOURCE_READ, SOURCE_WRITE, SOURCE_RESOLVER, SOURCE_SIGNAL };
+enum source {
+    SOURCE_CURL,
+    SOURCE_READ,
+    SOURCE_WRITE,
+    SOURCE_RESOLVER,
+    SOURCE_SIGNAL,
+    SOURCE_SANDBOX
+};
 
 struct sender {
     const struct config *config;
@@ -50,6 +58,8 @@ struct sender {
     struct delivery_table *held;
     struct transfers *transfers;
     struct resolver *resolver;
+    struct sandboxes *sandboxes;
+    int nursery_fd;
     struct reader *reader;
     struct writer *writer;
     struct pipe *read_pipe, *write_pipe;
@@ -83,6 +93,11 @@ static void watch_fd(struct sender *s, enum source source, int fd, unsigned even
 static void watch_curl(void *arg, int fd, unsigned events, bool known)
 {
     watch_fd(arg, SOURCE_CURL, fd, events, known);
+}
+
+static void watch_sandbox(void *arg, int fd, unsigned events, bool known)
+{
+    watch_fd(arg, SOURCE_SANDBOX, fd, events, known);
 }
 
 static void watch_pipe(void *arg, struct pipe *p, int fd, bool want_write)
@@ -518,6 +533,9 @@ static void handle(struct sender *s, const struct epoll_event *ev)
     case SOURCE_SIGNAL:
         read_signal(s);
         break;
+    case SOURCE_SANDBOX:
+        sandboxes_ready(s->sandboxes, fd, s->now_ms);
+        break;
     }
 }
 
@@ -535,6 +553,7 @@ static int64_t tick(struct sender *s)
     if (s->now_ms >= s->sweep_at_ms)
         sweep(s);
     admit(s);
+    next = earliest(next, sandboxes_tick(s->sandboxes, s->now_ms));
     next = earliest(next, writer_tick(s->writer, s->write_pipe, s->now_ms));
     next = earliest(next, reader_tick(s->reader, s->read_pipe, s->now_ms));
     next =
@@ -671,6 +690,7 @@ static void release_parts(struct sender *s)
     pipe_free(s->read_pipe);
     pipe_free(s->write_pipe);
     resolver_free(s->resolver);
+    sandboxes_free(s->sandboxes);
     delivery_table_free(s->held);
     destinations_free(s->destinations);
     seal_keyring_free(s->keyring);
@@ -695,10 +715,15 @@ static void harden(void)
         unsetenv(proxies[i]);
 }
 
-int sender_run(const struct config *config, struct page_sender *page, int index, int64_t run_ms,
-               int once)
+int sender_run(const struct config *config, struct page_sender *page, int index, int nursery_fd,
+               int64_t run_ms, int once)
 {
-    struct sender s = {.config = config, .page = page, .read_fd = -1, .write_fd = -1, .once = once};
+    struct sender s = {.config = config,
+                       .page = page,
+                       .read_fd = -1,
+                       .write_fd = -1,
+                       .once = once,
+                       .nursery_fd = nursery_fd};
     harden();
     srandom((unsigned)getpid() ^ (unsigned)clock_us());
     ids_new(&s.owner);

@@ -9,9 +9,10 @@
 
 /*
  * Runs until SIGTERM, then drains within LIMIT_DRAIN_MS (a second SIGTERM ends it at once). `run_ms` > 0: stops taking
- * new work by itself after so long; `once`: when nothing is due. Returns the exit status.
+ * new work by itself after so long; `once`: when nothing is due. `nursery_fd`: see nursery.h, -1 for none. Returns the
+ * exit status.
  */
-int sender_run(const struct config *config, struct page_sender *page, int index, int64_t run_ms,
-               int once);
+int sender_run(const struct config *config, struct page_sender *page, int index, int nursery_fd,
+               int64_t run_ms, int once);
 
 #endif

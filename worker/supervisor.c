@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -19,18 +20,23 @@
 #include "common/log.h"
 #include "worker/clock.h"
 #include "worker/maintainer.h"
+#include "worker/nursery.h"
 #include "worker/page.h"
 #include "worker/sender.h"
 
 #define PAUSE_MIN_MS 50
 #define PAUSE_MAX_MS 5000
-#define LIVED_MS 10000 /* a child that lived so long starts again without delay */
+#define LIVED_MS 10000        /* a child that lived so long starts again without delay */
+#define NURSERY_PAUSE_MS 1000 /* between two of the same sender */
 #define KILL_AFTER_MS (LIMIT_DRAIN_MS + 3000)
 
 struct child {
     pid_t pid; /* 0: not running */
     bool is_sender, done;
     int64_t started_ms, start_at_ms, pause_ms;
+    pid_t nursery;  /* of a sender; 0: none */
+    int nursery_fd; /* its socket, kept so that another can take its place; -1: none */
+    int64_t nursery_at_ms;
 };
 
 struct supervisor {
@@ -57,8 +63,67 @@ static void on_child(int sig)
     (void)sig; /* only interrupts the wait */
 }
 
-static void child_main(struct supervisor *s, int index, pid_t parent, const sigset_t *mask)
+/* --- nurseries ---------------------------------------------------------------------------------------------------- */
+
+static void start_nursery(struct supervisor *s, struct child *c, int64_t now_ms)
 {
+    pid_t pid = nursery_start(c->nursery_fd, s->config->log_format);
+    if (pid < 0)
+        log_error("cannot fork: %s", strerror(errno));
+    c->nursery = pid > 0 ? pid : 0;
+    c->nursery_at_ms = now_ms + NURSERY_PAUSE_MS;
+}
+
+/* A new socket for a sender that is about to start; returns the sender's end, or -1. */
+static int prepare_nursery(struct supervisor *s, struct child *c, int64_t now_ms)
+{
+    int pair[2];
+    if (!c->is_sender || !s->config->sandboxes)
+        return -1;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) {
+        log_error("cannot make a socket: %s", strerror(errno));
+        return -1;
+    }
+    c->nursery_fd = pair[1];
+    start_nursery(s, c, now_ms);
+    return pair[0];
+}
+
+/* Its sender has gone: it ends by itself, and is not replaced. */
+static void release_nursery(struct child *c)
+{
+    if (c->nursery_fd >= 0)
+        close(c->nursery_fd);
+    c->nursery_fd = -1;
+}
+
+/* One that died while its sender lives: another takes over the socket. */
+static void replace_nurseries(struct supervisor *s, int64_t now_ms)
+{
+    for (int i = 0; i < s->count; i++) {
+        struct child *c = &s->children[i];
+        if (c->pid && c->nursery_fd >= 0 && !c->nursery && now_ms >= c->nursery_at_ms)
+            start_nursery(s, c, now_ms);
+    }
+}
+
+static bool nursery_reaped(struct child *c, pid_t pid, int status)
+{
+    if (c->nursery != pid)
+        return false;
+    c->nursery = 0;
+    if (c->nursery_fd >= 0)
+        log_error("a nursery ended with status %d", status);
+    return true;
+}
+
+/* --- children ----------------------------------------------------------------------------------------------------- */
+
+static void child_main(struct supervisor *s, int index, int sender_fd, pid_t parent,
+                       const sigset_t *mask)
+{
+    for (int i = 0; i < s->count; i++)
+        release_nursery(&s->children[i]);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != parent)
         _exit(1);
@@ -66,9 +131,9 @@ static void child_main(struct supervisor *s, int index, pid_t parent, const sigs
     signal(SIGINT, SIG_IGN); /* Ctrl-C reaches the whole group; the supervisor ends us in order */
     signal(SIGCHLD, SIG_DFL);
     sigprocmask(SIG_SETMASK, mask, NULL);
-    int rc = s->children[index].is_sender
-                 ? sender_run(s->config, &s->page->senders[index], index, s->run_ms, s->once)
-                 : maintainer_run(s->config, s->run_ms, s->once);
+    int rc = s->children[index].is_sender ? sender_run(s->config, &s->page->senders[index], index,
+                                                       sender_fd, s->run_ms, s->once)
+                                          : maintainer_run(s->config, s->run_ms, s->once);
     _exit(rc);
 }
 
@@ -77,10 +142,14 @@ static void start(struct supervisor *s, int index, int64_t now_ms)
     struct child *c = &s->children[index];
     sigset_t none;
     sigemptyset(&none);
+    int sender_fd = prepare_nursery(s, c, now_ms);
     pid_t parent = getpid(), pid = fork();
     if (pid == 0)
-        child_main(s, index, parent, &none);
+        child_main(s, index, sender_fd, parent, &none);
+    if (sender_fd >= 0)
+        close(sender_fd);
     if (pid < 0) {
+        release_nursery(c);
         log_error("cannot fork: %s", strerror(errno));
         c->start_at_ms = now_ms + PAUSE_MAX_MS;
         return;
@@ -103,6 +172,7 @@ static void reaped(struct supervisor *s, int index, int status, int64_t now_ms)
     struct child *c = &s->children[index];
     const char *what = c->is_sender ? "sender" : "maintainer";
     c->pid = 0;
+    release_nursery(c);
     if (c->is_sender)
         page_sender_died(&s->page->senders[index], own_fault(status));
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0 && (s->stopping || s->once || s->run_ms)) {
@@ -128,13 +198,18 @@ static void reap(struct supervisor *s, int64_t now_ms)
         for (int i = 0; i < s->count; i++)
             if (s->children[i].pid == pid)
                 reaped(s, i, status, now_ms);
+            else if (nursery_reaped(&s->children[i], pid, status))
+                break;
 }
 
 static void signal_all(const struct supervisor *s, int sig)
 {
-    for (int i = 0; i < s->count; i++)
+    for (int i = 0; i < s->count; i++) {
         if (s->children[i].pid)
             kill(s->children[i].pid, sig);
+        if (s->children[i].nursery && sig == SIGKILL) /* else it ends behind its sender */
+            kill(s->children[i].nursery, sig);
+    }
 }
 
 static void obey(struct supervisor *s, int64_t now_ms, int *seen)
@@ -151,7 +226,7 @@ static void obey(struct supervisor *s, int64_t now_ms, int *seen)
 static bool all_done(const struct supervisor *s)
 {
     for (int i = 0; i < s->count; i++)
-        if (s->children[i].pid || !(s->children[i].done || s->stopping))
+        if (s->children[i].pid || s->children[i].nursery || !(s->children[i].done || s->stopping))
             return false;
     return true;
 }
@@ -179,8 +254,10 @@ static void watch(struct supervisor *s)
     while (!all_done(s)) {
         int64_t now_ms = clock_ms();
         for (int i = 0; i < s->count && !s->stopping; i++)
-            if (!s->children[i].pid && !s->children[i].done && now_ms >= s->children[i].start_at_ms)
+            if (!s->children[i].pid && !s->children[i].nursery && !s->children[i].done &&
+                now_ms >= s->children[i].start_at_ms)
                 start(s, i, now_ms);
+        replace_nurseries(s, now_ms);
         if (s->kill_at_ms && now_ms >= s->kill_at_ms)
             signal_all(s, SIGKILL);
         sigset_t waiting;
@@ -189,7 +266,8 @@ static void watch(struct supervisor *s)
         struct timespec second = {.tv_sec = 1};
         bool soon = false;
         for (int i = 0; i < s->count; i++)
-            soon = soon || !s->children[i].pid;
+            soon = soon || !s->children[i].pid ||
+                   (s->children[i].nursery_fd >= 0 && !s->children[i].nursery);
         pselect(0, NULL, NULL, NULL, soon ? &tick : &second,
                 &waiting); /* signals only get in here */
         now_ms = clock_ms();
@@ -229,7 +307,8 @@ int supervisor_run(const struct config *config, int64_t run_ms, int once)
     }
     s.count = (int)config->senders + 1;
     for (int i = 0; i < s.count; i++)
-        s.children[i] = (struct child){.is_sender = i < s.count - 1, .pause_ms = PAUSE_MIN_MS};
+        s.children[i] = (struct child){
+            .is_sender = i < s.count - 1, .pause_ms = PAUSE_MIN_MS, .nursery_fd = -1};
     sigaction(SIGTERM, &act, NULL);
     sigaction(SIGINT, &act, NULL);
     sigaction(SIGCHLD, &child, NULL);

@@ -1,0 +1,37 @@
+/*
+ * What a sandbox does with one request: the transform if there is one, then the schema if there is one, on the bytes
+ * that would leave.
+ */
+#ifndef DLO_WORKER_SHAPE_H
+#define DLO_WORKER_SHAPE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/buf.h"
+#include "worker/jq_program.h"
+#include "worker/shape_code.h"
+
+#define SHAPE_SCHEMA_MAX (64 << 10) /* bytes of a schema's text */
+
+/* Each text has a NUL behind it. NULL: there is none. */
+struct shape_request {
+    const char *transform, *schema, *payload;
+    size_t schema_len, payload_len;
+};
+
+struct shape_answer {
+    enum shape_code code;
+    char why[SHAPE_TEXT_MAX];
+    struct buf
+        bytes; /* what the transform made, also when the schema refuses it; empty without a transform */
+};
+
+void shape_run(struct jq_programs *programs, const struct shape_request *request,
+               struct shape_answer *answer);
+
+/* worker/shape_schema.c: SHAPE_CODE_OK, or a code and the words for it. */
+enum shape_code shape_schema(const char *schema, size_t schema_len, const char *json, size_t n,
+                             char *why);
+
+#endif
