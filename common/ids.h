@@ -31,7 +31,8 @@ enum ids_kind {
     ID_OPERATION, /* op_  */
     ID_PROJECT,   /* prj_ */
     ID_KEY,       /* key_ */
-    ID_USER       /* usr_ */
+    ID_USER,      /* usr_ */
+    ID_TRIAL      /* trl_ */
 };
 
 /*

@@ -22,6 +22,8 @@ extern const struct route users_routes[];
 extern const struct route whoami_routes[];
 extern const struct route audit_routes[];
 extern const struct route health_routes[];
+extern const struct route trials_routes[];
+extern const struct route ping_routes[];
 
 /* events.c */
 route_handler events_post, events_batch;
@@ -41,6 +43,10 @@ route_handler entries_list, entries_get, entries_payload, entries_attempt, entri
 route_handler deliveries_list, deliveries_get, deliveries_replay, deliveries_cancel;
 route_handler legacy_list, legacy_webhook, legacy_retry;
 route_handler overview_get;
+
+/* trials.c, ping.c */
+route_handler trials_create, trials_get;
+route_handler ping_create;
 
 /* session.c, keys.c, projects.c, users.c, whoami.c, audit.c, health.c */
 route_handler session_create, session_get, session_delete, session_password;

@@ -79,7 +79,7 @@ CREATE TABLE trials (
     done_at    timestamptz
 );
 CREATE INDEX trials_waiting ON trials (shard) WHERE done_at IS NULL;
-CREATE INDEX trials_webhook ON trials (webhook_id, created_at);
+CREATE INDEX trials_project ON trials (project_id, created_at);
 
 -- What the two roles may do with all this, beside the spine's.
 ALTER FUNCTION dlo_grant(text, text) RENAME TO dlo_grant_spine;

@@ -23,6 +23,7 @@ struct reader *reader_new(const struct reader_set *set, const struct reader_owne
     pg_array_init(&r->ints, PG_INT4, 1 << 20);
     pg_array_init(&r->ints2, PG_INT4, 1 << 20);
     pg_array_init(&r->longs, PG_INT8, 1 << 20);
+    pg_array_init(&r->uuids, PG_UUID, 1 << 12);
     buf_init(&r->text, 1 << 20);
     return r;
 }
@@ -37,6 +38,7 @@ void reader_free(struct reader *r)
     pg_array_release(&r->ints);
     pg_array_release(&r->ints2);
     pg_array_release(&r->longs);
+    pg_array_release(&r->uuids);
     buf_release(&r->text);
     free(r);
 }
@@ -176,6 +178,7 @@ static const struct {
     {must_poll, arrivals_poll},           {must_take_over, arrivals_take_over},
     {must_tell_gone, settings_tell_gone}, {wants_settings, settings_ask},
     {may_promote, waiting_promote},       {may_end_holds, waiting_ask_holds},
+    {trials_over, trials_tell},           {trials_due, trials_ask},
     {always, heads_ask_payload},          {always, heads_ask},
 };
 

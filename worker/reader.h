@@ -16,6 +16,7 @@
 #include "worker/destinations.h"
 #include "worker/leases.h"
 #include "worker/pipe.h"
+#include "worker/trials.h"
 
 struct reader;
 
@@ -38,6 +39,7 @@ struct reader_set {
     struct delivery_table *held;
     const struct seal_keyring *keyring;
     const struct address_allow *allow;
+    struct trials *trials;
 };
 
 struct reader *reader_new(const struct reader_set *set, const struct reader_owner *owner);

@@ -58,16 +58,15 @@ struct sandboxes {
 
 /* --- ends --------------------------------------------------------------------------------------------------------- */
 
-static void tell(struct sandboxes *p, struct shape_job *job, enum shape_code code, const char *why,
-                 const void *bytes, size_t n, int64_t elapsed_us)
+static void tell(struct shape_job *job, enum shape_code code, const char *why, const void *bytes,
+                 size_t n, int64_t elapsed_us)
 {
-    p->owner.done(p->owner.arg, job->arg, shape_code_result(code), shape_code_name(code), why,
-                  bytes, n, elapsed_us);
+    job->done(job->arg, shape_code_result(code), shape_code_name(code), why, bytes, n, elapsed_us);
     shape_queue_job_free(job);
 }
 
 /* The job of this slot did not come to an answer. */
-static void fail(struct sandboxes *p, struct slot *s, enum shape_code code, const char *why)
+static void fail(struct slot *s, enum shape_code code, const char *why)
 {
     struct shape_job *job = s->job;
     s->job = NULL;
@@ -75,7 +74,7 @@ static void fail(struct sandboxes *p, struct slot *s, enum shape_code code, cons
         return;
     if (!job->transform && shape_code_result(code) == SHAPE_TRANSFORM_FAILED)
         code = SHAPE_CODE_SCHEMA_COSTLY;
-    tell(p, job, code, why, NULL, 0, clock_us() - s->started_us);
+    tell(job, code, why, NULL, 0, clock_us() - s->started_us);
 }
 
 static void close_talk(struct sandboxes *p, struct slot *s)
@@ -130,7 +129,7 @@ static void died(struct sandboxes *p, struct slot *s, int status, int64_t now_ms
     empty(s);
     if (!dead.stood && p->wall != WALL_DOWN)
         refused(p, "it died while it began", PAUSE_MS, now_ms);
-    fail(p, &dead, deaths[i].code, deaths[i].why);
+    fail(&dead, deaths[i].code, deaths[i].why);
 }
 
 /* --- the nursery -------------------------------------------------------------------------------------------------- */
@@ -304,7 +303,7 @@ static void answered(struct sandboxes *p, struct slot *s, int64_t now_ms)
     if (code == SHAPE_CODE_MEMORY || s->worked_us > WORK_MS * 1000LL)
         end_slot(p, s, now_ms);
     if (!again)
-        tell(p, job, code, why, bytes, n, elapsed_us);
+        tell(job, code, why, bytes, n, elapsed_us);
     buf_release(&in);
 }
 
@@ -443,14 +442,14 @@ static void lost(struct sandboxes *p, struct slot *s)
     if (dead.job && !dead.job->again && shape_queue_push(p->queue, dead.job) == 0)
         dead.job->again = true;
     else
-        fail(p, &dead, SHAPE_CODE_UNAVAILABLE, "the sandbox was lost");
+        fail(&dead, SHAPE_CODE_UNAVAILABLE, "the sandbox was lost");
 }
 
 static void late(struct sandboxes *p, struct slot *s, int64_t now_ms)
 {
     switch (s->state) {
     case BUSY:
-        fail(p, s, SHAPE_CODE_TIMEOUT, "it ran longer than 500 ms");
+        fail(s, SHAPE_CODE_TIMEOUT, "it ran longer than 500 ms");
         end_slot(p, s, now_ms);
         break;
     case STARTING:
@@ -480,7 +479,7 @@ static void give_up(struct sandboxes *p, int64_t now_ms)
     int64_t before = p->wall == WALL_DOWN || !p->count ? INT64_MAX : now_ms - SANDBOXES_WAIT_MS;
     int n = shape_queue_count(p->queue); /* `done` may submit */
     while (n-- > 0 && (job = shape_queue_pop_older(p->queue, before)))
-        tell(p, job, SHAPE_CODE_UNAVAILABLE, "no sandbox is available", NULL, 0, 0);
+        tell(job, SHAPE_CODE_UNAVAILABLE, "no sandbox is available", NULL, 0, 0);
 }
 
 int64_t sandboxes_tick(struct sandboxes *p, int64_t now_ms)
@@ -551,6 +550,7 @@ int sandboxes_submit(struct sandboxes *p, const struct shaping *s, int64_t now_m
     job->project_id = s->project_id;
     job->payload = s->payload;
     job->payload_len = s->payload_len;
+    job->done = s->done;
     job->arg = s->arg;
     job->queued_ms = now_ms;
     if (copied(&job->transform, s->transform) && copied(&job->schema, s->schema) &&

@@ -20,26 +20,29 @@
 
 struct sandboxes;
 
+/*
+ * A shaping has ended. Never called from within sandboxes_submit or sandboxes_free; may itself submit. `code` (static)
+ * and `text` say what went wrong (text: valid UTF-8 in one line, its words may be the tenant's). `bytes` is NULL when
+ * there was no transform or it made nothing; it stands also when the schema refused what the transform made. Text and
+ * bytes are the pool's. `elapsed_us` is 0 for what never ran.
+ */
+typedef void sandboxes_done(void *arg, enum shape_result result, const char *code, const char *text,
+                            const void *bytes, size_t n, int64_t elapsed_us);
+
 /* `transform` and `schema` are copied (NULL: none). `payload` is borrowed until `done` is called. */
 struct shaping {
     int32_t project_id;
-    const char *transform, *schema;
+    const char *transform; /* at most JQ_PROGRAM_MAX bytes */
+    const char *schema;    /* at most SHAPE_SCHEMA_MAX bytes */
     const void *payload;
     size_t payload_len; /* at most LIMIT_PAYLOAD_BYTES */
+    sandboxes_done *done;
     void *arg;
 };
 
 struct sandboxes_owner {
     void *arg;
     void (*watch)(void *arg, int fd, unsigned epoll_events, bool known); /* events 0: forget it */
-    /*
-     * Never called from within sandboxes_submit or sandboxes_free; may itself submit. `code` and `text` say what went wrong (text is
-     * valid UTF-8 in one line, its words may be the tenant's). `bytes` is NULL when there was no transform or it made
-     * nothing; it stands also when the schema refused what the transform made. All are the pool's. `elapsed_us` is 0 for
-     * what never ran.
-     */
-    void (*done)(void *arg, void *shaping_arg, enum shape_result result, const char *code,
-                 const char *text, const void *bytes, size_t n, int64_t elapsed_us);
 };
 
 /*

@@ -59,6 +59,7 @@ struct sender {
     struct transfers *transfers;
     struct resolver *resolver;
     struct sandboxes *sandboxes;
+    struct trials *trials;
     int nursery_fd;
     struct reader *reader;
     struct writer *writer;
@@ -482,7 +483,8 @@ static void counters(void *arg, struct buf *json)
 {
     struct sender *s = arg;
     stats_json(&s->stats, writer_stats(s->writer), transfers_count(s->transfers),
-               leases_count(&s->leases, LEASE_HELD), delivery_table_count(s->held), json);
+               leases_count(&s->leases, LEASE_HELD), delivery_table_count(s->held),
+               sandboxes_available(s->sandboxes), json);
 }
 
 static bool outcomes_wait(void *arg)
@@ -576,7 +578,8 @@ static bool finished(const struct sender *s)
 static void look_for_the_end(struct sender *s)
 {
     bool idle = pipe_idle(s->read_pipe) && leases_count(&s->leases, LEASE_HELD) > 0 &&
-                delivery_table_count(s->held) == 0 && writer_empty(s->writer);
+                delivery_table_count(s->held) == 0 && writer_empty(s->writer) &&
+                !trials_busy(s->trials);
     if (idle && s->idle_once)
         stop(s);
     if (idle && !s->idle_once)
@@ -667,16 +670,19 @@ static int make_parts(struct sender *s)
     struct reader_owner reader_owner = {s, changed, ends, counters, outcomes_wait};
     s->destinations = destinations_new();
     s->held = delivery_table_new();
+    struct sandboxes_owner sandboxes_owner = {s, watch_sandbox};
+    s->sandboxes = sandboxes_new(s->nursery_fd, (int)s->config->sandboxes, &sandboxes_owner);
+    s->trials = trials_new(s->sandboxes);
     struct reader_set set = {&s->owner, &s->page->dead_owner, &s->leases, s->destinations,
-                             s->held,   s->keyring,           &s->allow};
+                             s->held,   s->keyring,           &s->allow,  s->trials};
     s->transfers = transfers_new(ca, &s->allow, s->page, &transfers_owner);
     s->resolver = resolver_new(RESOLVER_THREADS, s->resolver_fd, &s->allow);
     s->reader = reader_new(&set, &reader_owner);
     s->writer = writer_new(&s->owner, &s->leases, settled, s);
     s->read_pipe = pipe_new(dsn, "dlo-sender", "dlo_wake", &pipe_owner);
     s->write_pipe = pipe_new(dsn, "dlo-sender-outcomes", NULL, &pipe_owner);
-    bool made = s->destinations && s->held && s->transfers && s->resolver && s->reader &&
-                s->writer && s->read_pipe && s->write_pipe;
+    bool made = s->destinations && s->held && s->sandboxes && s->trials && s->transfers &&
+                s->resolver && s->reader && s->writer && s->read_pipe && s->write_pipe;
     if (!made)
         log_error("out of memory");
     return made ? 0 : -1;
@@ -690,6 +696,7 @@ static void release_parts(struct sender *s)
     pipe_free(s->read_pipe);
     pipe_free(s->write_pipe);
     resolver_free(s->resolver);
+    trials_free(s->trials);
     sandboxes_free(s->sandboxes);
     delivery_table_free(s->held);
     destinations_free(s->destinations);

@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "worker/sandboxes.h"
+
 #define SHAPE_QUEUE_MAX 256
 
 struct shape_job {
@@ -17,6 +19,7 @@ struct shape_job {
     char *transform, *schema; /* NULL: none */
     const void *payload;
     size_t payload_len;
+    sandboxes_done *done;
     void *arg;
     int64_t queued_ms;
     bool again; /* its first sandbox was lost through no fault that is known */

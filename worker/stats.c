@@ -63,7 +63,7 @@ static void durations(const struct stats *s, struct buf *out)
 }
 
 void stats_json(const struct stats *s, const struct writer_stats *w, int inflight, int shards,
-                size_t held, struct buf *out)
+                size_t held, bool transforms, struct buf *out)
 {
     buf_add_char(out, '{');
     series(out, "dlo_inflight", "", inflight);
@@ -75,7 +75,8 @@ void stats_json(const struct stats *s, const struct writer_stats *w, int infligh
     series(out, "dlo_verdicts_total", "", (double)s->verdicts);
     attempts(s, out);
     durations(s, out);
-    buf_add_char(out, '}');
+    buf_printf(out, ",\"transforms\":%s}",
+               transforms ? "true" : "false"); /* asked by trial_create.sql */
 }
 
 static int64_t since(const struct stats *s, const struct stats *before, enum outcome o)

@@ -26,9 +26,9 @@ struct stats {
 extern const int stats_bounds_ms[STATS_BUCKETS];
 
 void stats_attempt(struct stats *s, const struct attempt *a);
-/* Appends them as one flat JSON object of numbers. */
+/* Appends them as one flat JSON object: numbers, and "transforms", whether this sender can run any. */
 void stats_json(const struct stats *s, const struct writer_stats *w, int inflight, int shards,
-                size_t held, struct buf *out);
+                size_t held, bool transforms, struct buf *out);
 /* The line a minute: what happened since `before`, which is brought up to date. */
 void stats_log(const struct stats *s, struct stats *before, const struct writer_stats *w,
                int inflight, int shards);

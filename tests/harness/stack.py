@@ -1,6 +1,7 @@
 """A stack of its own: database, configuration, responders, lighttpd and worker on ephemeral ports, and projects in it."""
 
 import itertools
+import pathlib
 import signal
 import socket
 import shutil
@@ -30,6 +31,14 @@ ca_file = "/etc/ssl/certs/ca-certificates.crt"
 log_format = "text"
 log_level = "info"
 """
+
+
+def is_nursery(pid):
+    """Nurseries of sandboxes are the worker's children too; they come and go with their senders."""
+    try:
+        return b"--nursery" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
 
 
 kinds = itertools.count(1)
@@ -146,7 +155,7 @@ class Stack:
 
     def worker_children(self):
         """The worker's processes by role: {"dlo-sender…": pid}. Children start in the order senders, maintainer."""
-        return sorted(children(self.processes["worker"].pid))
+        return [pid for pid in sorted(children(self.processes["worker"].pid)) if not is_nursery(pid)]
 
     # --- use ----------------------------------------------------------------------------------------------------------
 

@@ -67,11 +67,10 @@ static void watch(void *arg, int fd, unsigned events, bool known)
         (struct pollfd){.fd = fd, .events = (short)(POLLIN | (events & EPOLLOUT ? POLLOUT : 0))};
 }
 
-static void done(void *arg, void *shaping_arg, enum shape_result result, const char *code,
-                 const char *text, const void *bytes, size_t n, int64_t elapsed_us)
+static void done(void *arg, enum shape_result result, const char *code, const char *text,
+                 const void *bytes, size_t n, int64_t elapsed_us)
 {
-    struct outcome *o = shaping_arg;
-    (void)arg;
+    struct outcome *o = arg;
     assert_false(o->done);
     *o = (struct outcome){
         .done = true, .result = result, .n = n, .elapsed_us = elapsed_us, .at_ms = clock_ms()};
@@ -85,7 +84,7 @@ static void done(void *arg, void *shaping_arg, enum shape_result result, const c
     }
 }
 
-static const struct sandboxes_owner owner = {NULL, watch, done};
+static const struct sandboxes_owner owner = {NULL, watch};
 
 static void turn(void)
 {
@@ -121,6 +120,7 @@ static void submit(struct outcome *o, int32_t project, const char *program, cons
                         .transform = program,
                         .payload = payload,
                         .payload_len = strlen(payload),
+                        .done = done,
                         .arg = o};
     o->done = false;
     assert_int_equal(sandboxes_submit(pool, &s, clock_ms()), 0);
@@ -574,7 +574,8 @@ static void the_neighbour_of_a_crash_is_served(void **state)
 static void the_queue_is_bounded(void **state)
 {
     static struct outcome many[600];
-    struct shaping s = {.project_id = 1, .transform = ".", .payload = "1", .payload_len = 1};
+    struct shaping s = {
+        .project_id = 1, .transform = ".", .payload = "1", .payload_len = 1, .done = done};
     int taken = 0;
     (void)state;
     memset(many, 0, sizeof many);
