@@ -27,9 +27,9 @@
 static const char alphabet[] = "0123456789abcdefghjkmnpqrstvwxyz";
 
 static const char *const prefixes[] = {
-    [ID_EVENT] = "evt",    [ID_DELIVERY] = "dlv", [ID_ENTRY] = "dlq", [ID_WEBHOOK] = "whk",
-    [ID_OPERATION] = "op", [ID_PROJECT] = "prj",  [ID_KEY] = "key",   [ID_USER] = "usr",
-    [ID_TRIAL] = "trl",
+    [ID_EVENT] = "evt",   [ID_DELIVERY] = "dlv", [ID_ENTRY] = "dlq",
+    [ID_WEBHOOK] = "whk", [ID_OPERATION] = "op", [ID_PROJECT] = "prj",
+    [ID_KEY] = "key",     [ID_USER] = "usr",     [ID_TRIAL] = "trl",
 };
 
 static struct {

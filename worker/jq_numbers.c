@@ -104,23 +104,28 @@ static const char *behind_string(const char *p, const char *end)
     return p + 1;
 }
 
+bool jq_numbers_next(const char **at, const char *end, struct json_slice *number)
+{
+    for (const char *p = *at; p < end; p++) {
+        size_t n = 0;
+        if (*p == '"')
+            p = behind_string(p, end) - 1;
+        else if (*p == '-' || (*p >= '0' && *p <= '9'))
+            n = strspn(p, "0123456789+-.eE"); /* a NUL is behind the text */
+        if (!n)
+            continue;
+        *number = (struct json_slice){p, n};
+        *at = p + n;
+        return true;
+    }
+    return false;
+}
+
 bool jq_numbers_altered(const char *json, size_t n, struct json_slice *number)
 {
-    const char *end = json + n;
-    for (const char *p = json; p < end;) {
-        if (*p == '"') {
-            p = behind_string(p, end);
-            continue;
-        }
-        size_t len = 0;
-        if (*p == '-' || (*p >= '0' && *p <= '9'))
-            while (p + len < end && strchr("0123456789+-.eE", p[len]) && p[len])
-                len++;
-        if (len && !unaltered(p, len)) {
-            *number = (struct json_slice){p, len};
+    const char *at = json;
+    while (jq_numbers_next(&at, json + n, number))
+        if (!unaltered(number->p, number->len))
             return true;
-        }
-        p += len ? len : 1;
-    }
     return false;
 }

@@ -15,4 +15,8 @@
  * (json_scan_value said so), and a NUL follows it. */
 bool jq_numbers_altered(const char *json, size_t n, struct json_slice *number);
 
+/* The next number of a JSON text from *at on, which is moved behind it; false: there is none. The same is asked of the
+ * text. */
+bool jq_numbers_next(const char **at, const char *end, struct json_slice *number);
+
 #endif

@@ -165,68 +165,127 @@ static jq_state *find(struct jq_programs *cache, const char *text, char *why)
 
 /* --- values ------------------------------------------------------------------------------------------------------- */
 
-/* Whether all its numbers can be written, and it is not too deep to be read again. Borrows the value. */
-static enum shape_code judge(jv value, int depth)
+/* What is known of a value before it is written. */
+struct writing {
+    size_t least;    /* bytes that it will have, or more */
+    double *numbers; /* in the order of its text */
+    size_t count, size;
+};
+
+static enum shape_code judge_number(double number, struct writing *w)
 {
-    enum shape_code code = SHAPE_CODE_OK;
-    switch (jv_get_kind(value)) {
-    case JV_KIND_NUMBER:
-        return isfinite(jv_number_value(value)) ? SHAPE_CODE_OK : SHAPE_CODE_NOT_A_NUMBER;
-    case JV_KIND_ARRAY:
-    case JV_KIND_OBJECT:
-        break;
-    default:
-        return SHAPE_CODE_OK;
+    if (!isfinite(number))
+        return SHAPE_CODE_NOT_A_NUMBER;
+    if (w->count == w->size) {
+        size_t size = w->size ? w->size * 2 : 256;
+        double *more = realloc(w->numbers, size * sizeof *more);
+        if (!more)
+            return SHAPE_CODE_MEMORY;
+        w->numbers = more;
+        w->size = size;
     }
-    if (depth >= DEPTH_MAX)
-        return SHAPE_CODE_OUTPUT_DEEP;
-    if (jv_get_kind(value) == JV_KIND_ARRAY) {
-        int n = jv_array_length(jv_copy(value));
-        for (int i = 0; i < n && code == SHAPE_CODE_OK; i++) {
-            jv item = jv_array_get(jv_copy(value), i);
-            code = judge(item, depth + 1);
-            jv_free(item);
-        }
-        return code;
-    }
-    for (int i = jv_object_iter(value); jv_object_iter_valid(value, i) && code == SHAPE_CODE_OK;
-         i = jv_object_iter_next(value, i)) {
-        jv item = jv_object_iter_value(value, i);
-        code = judge(item, depth + 1);
-        jv_free(item);
-    }
+    w->numbers[w->count++] = number;
+    return SHAPE_CODE_OK;
+}
+
+static enum shape_code judge(jv value, int depth, struct writing *w);
+
+static enum shape_code judge_item(jv item, int depth, struct writing *w)
+{
+    enum shape_code code = judge(item, depth + 1, w);
+    jv_free(item);
+    w->least += 1; /* a comma, or what ends the list */
     return code;
 }
 
-/* What is written is read again and compared: no number leaves altered, whatever libjq's printer does. */
-static bool reads_back(jv value, const char *text, size_t n)
+static enum shape_code judge_array(jv value, int depth, struct writing *w)
 {
-    jv again = jv_parse_sized(text, (int)n);
-    return jv_is_valid(again) ? jv_equal(again, jv_copy(value)) : (jv_free(again), false);
+    enum shape_code code = SHAPE_CODE_OK;
+    int n = jv_array_length(jv_copy(value));
+    for (int i = 0; i < n && code == SHAPE_CODE_OK; i++)
+        code = judge_item(jv_array_get(jv_copy(value), i), depth, w);
+    return code;
 }
 
-static enum shape_code write_value(jv value, struct buf *out, char *why)
+static enum shape_code judge_object(jv value, int depth, struct writing *w)
 {
-    enum shape_code code = judge(value, 0);
+    enum shape_code code = SHAPE_CODE_OK;
+    for (int i = jv_object_iter(value); jv_object_iter_valid(value, i) && code == SHAPE_CODE_OK;
+         i = jv_object_iter_next(value, i))
+        code = judge_item(jv_object_iter_value(value, i), depth, w);
+    return code;
+}
+
+/*
+ * Whether it can be written: its numbers, its depth, and its size as far as that can be told without writing it (`least`
+ * is a lower bound): ten megabytes take longer to write than a request has. Borrows the value.
+ */
+static enum shape_code judge(jv value, int depth, struct writing *w)
+{
+    jv_kind kind = jv_get_kind(value);
+    if (depth >= DEPTH_MAX && (kind == JV_KIND_ARRAY || kind == JV_KIND_OBJECT))
+        return SHAPE_CODE_OUTPUT_DEEP;
+    w->least += kind == JV_KIND_STRING ? (size_t)jv_string_length_bytes(jv_copy(value)) + 2 : 1;
+    if (w->least > LIMIT_PAYLOAD_BYTES)
+        return SHAPE_CODE_OUTPUT_LARGE;
+    if (kind == JV_KIND_NUMBER)
+        return judge_number(jv_number_value(value), w);
+    return kind == JV_KIND_ARRAY    ? judge_array(value, depth, w)
+           : kind == JV_KIND_OBJECT ? judge_object(value, depth, w)
+                                    : SHAPE_CODE_OK;
+}
+
+/* Each number of the text is read again and compared: none leaves altered, whatever libjq's printer does. */
+static bool reads_back(const struct writing *w, const char *text, size_t n)
+{
+    struct json_slice number;
+    const char *at = text;
+    size_t i = 0;
+    for (; jq_numbers_next(&at, text + n, &number); i++)
+        if (i >= w->count || strtod(number.p, NULL) != w->numbers[i])
+            return false;
+    return i == w->count;
+}
+
+/* The words for what judge and write_text find. */
+static enum shape_code unwritable(enum shape_code code, char *why)
+{
     if (code == SHAPE_CODE_OUTPUT_DEEP)
         say_as(why, "the result is nested deeper than %d", DEPTH_MAX);
     if (code == SHAPE_CODE_NOT_A_NUMBER)
         say_as(why, "the result holds an infinity or a NaN, which JSON cannot carry");
-    if (code != SHAPE_CODE_OK)
-        return code;
-    jv text = jv_dump_string(jv_copy(value), 0);
-    int n = jv_string_length_bytes(jv_copy(text));
-    if (n > LIMIT_PAYLOAD_BYTES) {
-        say_as(why, "the result has %d bytes; at most %d may leave", n, LIMIT_PAYLOAD_BYTES);
-        code = SHAPE_CODE_OUTPUT_LARGE;
-    } else if (!reads_back(value, jv_string_value(text), (size_t)n)) {
+    if (code == SHAPE_CODE_OUTPUT_LARGE)
+        say_as(why, "the result has more than %d bytes", LIMIT_PAYLOAD_BYTES);
+    if (code == SHAPE_CODE_NUMBER_ALTERED)
         say_as(why, "a number of the result cannot be written without a change");
+    if (code == SHAPE_CODE_MEMORY)
+        say_as(why, "there is no memory to write the result");
+    return code;
+}
+
+static enum shape_code write_text(jv value, const struct writing *w, struct buf *out)
+{
+    enum shape_code code = SHAPE_CODE_OK;
+    jv text = jv_dump_string(jv_copy(value), 0);
+    size_t n = (size_t)jv_string_length_bytes(jv_copy(text));
+    if (n > LIMIT_PAYLOAD_BYTES)
+        code = SHAPE_CODE_OUTPUT_LARGE;
+    else if (!reads_back(w, jv_string_value(text), n))
         code = SHAPE_CODE_NUMBER_ALTERED;
-    } else {
-        buf_add(out, jv_string_value(text), (size_t)n);
-    }
+    else
+        buf_add(out, jv_string_value(text), n);
     jv_free(text);
     return code;
+}
+
+static enum shape_code write_value(jv value, struct buf *out, char *why)
+{
+    struct writing w = {0};
+    enum shape_code code = judge(value, 0, &w);
+    if (code == SHAPE_CODE_OK)
+        code = write_text(value, &w, out);
+    free(w.numbers);
+    return unwritable(code, why);
 }
 
 static void say_error(jv message, char *why)

@@ -16,10 +16,12 @@
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <seccomp.h>
 
 #include "common/limits.h"
 #include "worker/clock.h"
@@ -31,6 +33,18 @@
 
 #define WATCHED 80
 #define PATIENCE_MS 20000
+
+#ifdef __SANITIZE_ADDRESS__
+#define SANITIZED 1
+/* Its search for leaks at exit, and its report when memory is out, need what the wall refuses. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+    return "detect_leaks=0:allocator_may_return_null=1";
+}
+#else
+#define SANITIZED 0
+#endif
 
 /* --- an owner of a pool ------------------------------------------------------------------------------------------- */
 
@@ -204,6 +218,46 @@ static void programs_make_one_value(void **state)
     makes("[.[] | tojson] | sort | @csv", "[3,1,2]", "\"\\\"1\\\",\\\"2\\\",\\\"3\\\"\"");
 }
 
+/* Nothing of jq's own library asks for what the wall refuses. */
+static void the_library_of_jq_works_behind_the_wall(void **state)
+{
+    static const char *const programs[] = {
+        "\"2015-03-05T23:51:47Z\" | strptime(\"%Y-%m-%dT%H:%M:%SZ\") | mktime",
+        "now | gmtime | todate",
+        "now | localtime | strflocaltime(\"%A %c %Z\")",
+
+        "\"2015-03-05T23:51:47Z\" | fromdate",
+        "[\"a,b, c\" | splits(\", *\")]",
+        "\"abc\" | gsub(\"(?<x>[a-b])\"; \"\\(.x)!\")",
+        "\"xyz\" | capture(\"(?<y>y)\")",
+        "\"\u00c9t\u00e9\" | ascii_downcase | test(\"\\\\p{L}+\"; \"xi\")",
+        "[1, \"<&'\"] | @html, @uri, @sh, @base64, @text, @tsv | length | select(false) // 1",
+        "\"aGk=\" | @base64d",
+        "[[1, 2], [3]] | [tostream] | fromstream(.[])",
+        "[3, 1, 2] | [sort, min, max, add, (map(pow(.; 2) | sqrt | log | floor))]",
+        "{a: {b: 1}} | [paths, getpath([\"a\", \"b\"]), (walk(.) | tojson | fromjson)]",
+        "[{a: 1}, {a: 2}] | [group_by(.a), INDEX(.a), (map(.a) | IN(1))]",
+        "$__loc__",
+        "[limit(3; range(10))] | [first, last, nth(1)] | combinations(1) | length | select(false) "
+        "// 1",
+        "[1, [2, [3]]] | [flatten, (.. | numbers)] | implode? // explode? // 1",
+        "splits(\"a\")? // 1",
+        "[\"a\", \"b\"] | [join(\"-\"), index(\"b\"), (.[0] | ltrimstr(\"a\"))]",
+        "input_line_number? // 1",
+        "[1.5 | significand, gamma, frexp, trunc, round, ceil, drem(.; 2), ldexp(.; 2)]",
+        "[builtins | length, (\"1\" | tonumber), (1 | tostring)] | length",
+        "try error(\"x\") catch .",
+        "label $out | 1, break $out",
+        "ltrimstr(1) | getpath([\"a\"])"};
+    (void)state;
+    for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
+        const struct outcome *o = shape(1, programs[i], "{}");
+        if (o->result != SHAPE_OK && strcmp(o->code, "transform_error") != 0 &&
+            strcmp(o->code, "transform_many_outputs") != 0)
+            fail_msg("%s: %s %s", programs[i], o->code, o->text);
+    }
+}
+
 static void words_in_harmless_places_pass(void **state)
 {
     (void)state;
@@ -330,12 +384,13 @@ static void a_memory_bomb_fails_alone(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof bombs / sizeof *bombs; i++) {
         const struct outcome *o = shape(1, bombs[i], "{}");
-        print_message("%s: %s %s\n", bombs[i], o->code, o->text);
         assert_int_equal(o->result, SHAPE_TRANSFORM_FAILED);
-        assert_true(strcmp(o->code, "transform_memory") == 0 ||
-                    strcmp(o->code, "transform_crashed") == 0 ||
-                    strcmp(o->code, "transform_timeout") == 0);
+        if (strcmp(o->code, "transform_timeout") != 0 && !SANITIZED)
+            assert_string_equal(o->code, "transform_memory");
     }
+    if (!SANITIZED)
+        fails("reduce range(60) as $i (\"x\"; . + .) | length", "{}", "transform_memory",
+              "more memory");
     makes(".a", "{\"a\":1}", "1");
 }
 
@@ -346,7 +401,6 @@ static void deep_recursion_fails_alone(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof deep / sizeof *deep; i++) {
         const struct outcome *o = shape(1, deep[i], "{}");
-        print_message("%s: %s %s\n", deep[i], o->code, o->text);
         assert_int_equal(o->result, SHAPE_TRANSFORM_FAILED);
     }
     fails("reduce range(300) as $i (null; [.])", "{}", "transform_output_too_deep", "deeper than");
@@ -356,19 +410,23 @@ static void deep_recursion_fails_alone(void **state)
 static void a_large_result_is_refused(void **state)
 {
     (void)state;
-    fails("[range(2000000) | \"aaa\"] | join(\"\")[0:1] | . * 10000000", "{}", "transform_timeout",
-          "");
-    fails("\"aaaaaaaaaa\" * 1000000", "{}", "transform_output_too_large", "10000002 bytes");
-    const struct outcome *o = shape(1, "\"a\" * 262142", "{}");
+    fails("[range(100000) | \"\\u0001\"]", "{}", "transform_output_too_large",
+          "more than 262144 bytes");
+    fails("reduce range(20) as $i (\"aaaaaaaaaa\"; . + .)", "{}", "transform_output_too_large",
+          "more than 262144 bytes");
+    const struct outcome *o = shape(1, "reduce range(18) as $i (\"a\"; . + .) | .[2:]", "{}");
     assert_int_equal(o->result, SHAPE_OK);
     assert_int_equal(o->n, LIMIT_PAYLOAD_BYTES);
-    fails("\"a\" * 262143", "{}", "transform_output_too_large", "262145 bytes");
+    fails("reduce range(18) as $i (\"a\"; . + .) | .[1:]", "{}", "transform_output_too_large",
+          "more than 262144 bytes");
 }
 
 static void the_largest_payload_goes_through(void **state)
 {
     static char payload[LIMIT_PAYLOAD_BYTES + 1];
     (void)state;
+    if (SANITIZED)
+        skip(); /* it takes longer than a request has */
     memset(payload, ' ', LIMIT_PAYLOAD_BYTES);
     payload[0] = '[';
     for (size_t i = 1; i + 3 < LIMIT_PAYLOAD_BYTES; i += 3)
@@ -420,7 +478,7 @@ static void writes_elsewhere(void)
 
 static void lives(void)
 {
-    _exit(7);
+    syscall(SYS_exit_group, 7); /* what is around _exit() in a sanitizer would be refused */
 }
 
 static int status_behind_the_wall(void (*act)(void))
@@ -668,6 +726,29 @@ static void nothing_outlives_a_pool_that_was_given_up(void **state)
         wait_gone(pids[i]);
 }
 
+/* A kernel, or a service manager, that refuses filters: here it is a filter that does. */
+static void without_a_wall_nothing_runs(void **state)
+{
+    struct outcome o = {0};
+    int status;
+    (void)state;
+    pid_t host = fork();
+    if (host == 0) {
+        scmp_filter_ctx f = seccomp_init(SCMP_ACT_ALLOW);
+        seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(seccomp), 0);
+        seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prctl), 1,
+                         SCMP_A0(SCMP_CMP_EQ, PR_SET_SECCOMP));
+        if (seccomp_load(f))
+            _exit(2);
+        start(2);
+        submit(&o, 1, ".", "1");
+        wait_for(&o);
+        _exit(o.result == SHAPE_UNAVAILABLE && !sandboxes_available(pool) ? 0 : 1);
+    }
+    assert_int_equal(waitpid(host, &status, 0), host);
+    assert_int_equal(status, 0);
+}
+
 static void without_sandboxes_everything_is_unavailable(void **state)
 {
     struct outcome o = {0};
@@ -688,6 +769,7 @@ int main(int argc, char **argv)
         nursery_main("text");
     const struct CMUnitTest served[] = {
         cmocka_unit_test(programs_make_one_value),
+        cmocka_unit_test(the_library_of_jq_works_behind_the_wall),
         cmocka_unit_test(words_in_harmless_places_pass),
         cmocka_unit_test(what_a_transform_cannot_have_is_refused),
         cmocka_unit_test(errors_are_told_in_the_words_of_jq),
@@ -711,6 +793,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_wall_kills_what_reaches_out),
         cmocka_unit_test(nothing_outlives_a_dead_supervisor),
         cmocka_unit_test(nothing_outlives_a_pool_that_was_given_up),
+        cmocka_unit_test(without_a_wall_nothing_runs),
         cmocka_unit_test(without_sandboxes_everything_is_unavailable),
     };
     return cmocka_run_group_tests(served, set_up, tear_down) +
