@@ -13,7 +13,7 @@
 #include "common/buf.h"
 #include "worker/shape_code.h"
 
-#define JQ_PROGRAM_CACHED 8       /* compiled programs kept: 1 to 2 MiB each (measured) */
+#define JQ_PROGRAM_CACHED 8       /* compiled programs kept: some 100 KiB each */
 #define JQ_PROGRAM_MAX (64 << 10) /* bytes of a program's text */
 
 struct jq_programs;

@@ -36,8 +36,8 @@ struct sandbox_answer {
 #define SANDBOX_ANSWER_MAX (sizeof(struct sandbox_answer) + SHAPE_TEXT_MAX + LIMIT_PAYLOAD_BYTES)
 
 /*
- * Memory above what the process has when it begins. Measured: libjq itself 3 MiB, a compiled program 1, a payload of 256
- * KiB of empty objects 40, and its copies.
+ * Memory above what the process has when it begins. Measured: libjq itself 3 MiB, a payload of 256 KiB of empty
+ * objects 35, and as much for each copy that a program makes.
  */
 #define SANDBOX_MEMORY_BYTES (192UL << 20)
 #define SANDBOX_CPU_S 30 /* in its whole life; the sender replaces it before */
