@@ -22,7 +22,6 @@
 #include <unistd.h>
 
 #include "common/log.h"
-#include "worker/jq_program.h"
 #include "worker/sandbox.h"
 
 #define NURSERY_FD 3 /* its socket, in the fresh image */
@@ -256,7 +255,7 @@ _Noreturn void nursery_main(const char *log_format)
     sandbox_clear_environment();
     if (signals(&n))
         _exit(1);
-    jq_program_warm_up();
+    shape_warm_up();
     sandbox_measure();
     if (withdraw())
         n.refused = errno ? errno : EPERM;

@@ -1,6 +1,12 @@
 /* See shape.h. Memory only. */
 #include "worker/shape.h"
 
+void shape_warm_up(void)
+{
+    jq_program_warm_up();
+    shape_schema_warm_up();
+}
+
 void shape_run(struct jq_programs *programs, const struct shape_request *request,
                struct shape_answer *answer)
 {

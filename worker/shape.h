@@ -30,7 +30,12 @@ struct shape_answer {
 void shape_run(struct jq_programs *programs, const struct shape_request *request,
                struct shape_answer *answer);
 
-/* worker/shape_schema.c: SHAPE_CODE_OK, or a code and the words for it. */
+/* What must be done before the wall is up. */
+void shape_warm_up(void);
+
+/* worker/shape_schema.c */
+void shape_schema_warm_up(void);
+/* SHAPE_CODE_OK, or a code and the words for it. */
 enum shape_code shape_schema(const char *schema, size_t schema_len, const char *json, size_t n,
                              char *why);
 

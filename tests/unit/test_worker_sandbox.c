@@ -367,6 +367,46 @@ static void numbers_are_judged_by_their_value(void **state)
             fail_msg("%s", cases[i].text);
 }
 
+/* --- schemas ------------------------------------------------------------------------------------------------------ */
+
+static const struct outcome *judged(const char *program, const char *schema, const char *payload)
+{
+    static struct outcome o;
+    struct shaping s = {.project_id = 1,
+                        .transform = program,
+                        .schema = schema,
+                        .payload = payload,
+                        .payload_len = strlen(payload),
+                        .done = done,
+                        .arg = &o};
+    free(o.bytes);
+    o = (struct outcome){0};
+    assert_int_equal(sandboxes_submit(pool, &s, clock_ms()), 0);
+    wait_for(&o);
+    return &o;
+}
+
+static void the_schema_judges_what_would_leave(void **state)
+{
+    static const char schema[] = "{\"type\":\"object\",\"required\":[\"id\"],"
+                                 "\"properties\":{\"id\":{\"pattern\":\"^[a-z]+$\"}}}";
+    (void)state;
+#if __has_include("common/json_schema.h")
+    const struct outcome *o = judged(NULL, schema, "{\"id\":\"abc\"}");
+    assert_string_equal(o->code, "ok");
+    assert_null(o->bytes);
+    assert_string_equal(judged("{id: .x}", schema, "{\"x\":\"abc\"}")->code, "ok");
+    o = judged("{x: .id}", schema, "{\"id\":\"abc\"}");
+    assert_int_equal(o->result, SHAPE_SCHEMA_REJECTED);
+    assert_string_equal(o->code, "schema_rejected");
+    assert_string_equal(o->bytes, "{\"x\":\"abc\"}");
+    assert_string_equal(judged(NULL, schema, "{\"id\":\"ABC\"}")->code, "schema_rejected");
+    assert_string_equal(judged(NULL, "{\"type\":7}", "{}")->code, "schema_invalid");
+#else
+    assert_string_equal(judged(NULL, schema, "{\"id\":\"abc\"}")->code, "schema_invalid");
+#endif
+}
+
 /* --- attacks ------------------------------------------------------------------------------------------------------ */
 
 static void an_endless_program_is_killed_in_time(void **state)
@@ -788,6 +828,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(exactly_one_value_is_wanted),
         cmocka_unit_test(numbers_pass_unaltered_or_not_at_all),
         cmocka_unit_test(numbers_are_judged_by_their_value),
+        cmocka_unit_test(the_schema_judges_what_would_leave),
         cmocka_unit_test(an_endless_program_is_killed_in_time),
         cmocka_unit_test(a_memory_bomb_fails_alone),
         cmocka_unit_test(deep_recursion_fails_alone),
