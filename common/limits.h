@@ -44,6 +44,7 @@
 #define LIMIT_RESPONSE_FAILURE_BYTES (64 * 1024)
 #define LIMIT_RESPONSE_SUCCESS_BYTES 1024
 #define LIMIT_RESPONSE_HEADERS_BYTES 8192
+#define LIMIT_RESPONSE_HEAD_BYTES (128 * 1024) /* read of its header blocks, before we hang up */
 
 /* The sender. */
 #define LIMIT_SHARDS 64

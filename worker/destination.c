@@ -16,6 +16,8 @@ void destination_settings_release(struct destination_settings *s)
     for (int i = 0; i < s->header_count; i++)
         seal_wipe_free(s->header_lines[i], strlen(s->header_lines[i]));
     seal_wipe(s->keys, sizeof s->keys);
+    free(s->tls_ca);
+    seal_wipe_free(s->tls_client, s->tls_client_len);
     memset(s, 0, sizeof *s);
 }
 

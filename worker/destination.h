@@ -37,9 +37,14 @@ struct destination_settings {
     bool enabled, paused, deleted;
     unsigned char keys[2][SIGNING_KEY_MAX]; /* current, and the one before during a rotation */
     size_t key_len[2];
+    bool v1a;                                 /* both keys are Ed25519's; else HMAC */
     int64_t old_key_until_ms;                 /* clock_ms(): the second key is not used after it */
     char *header_lines[LIMIT_CUSTOM_HEADERS]; /* "Name: value"; secrets */
     int header_count;
+    char *tls_ca; /* PEM: the only authorities its receiver is checked against; NULL: ca_file */
+    size_t tls_ca_len;
+    char *tls_client; /* PEM: certificate chain and key; a secret; NULL: none */
+    size_t tls_client_len;
     double retry_now_at;
     int32_t version;
 };

@@ -46,6 +46,23 @@ static int open_sealed(const struct reader *r, const PGresult *res, int row, int
     return rc == SEAL_OK ? 0 : -1;
 }
 
+/* The same into memory of its own: *out is NULL when there is nothing. */
+static int open_sealed_whole(const struct reader *r, const PGresult *res, int row, int col,
+                             const char *column, char **out, size_t *outlen)
+{
+    size_t cap = (size_t)PQgetlength(res, row, col); /* hex text: longer than what is in it */
+    *out = NULL;
+    *outlen = 0;
+    if (PQgetisnull(res, row, col))
+        return 0;
+    *out = malloc(cap);
+    if (*out && open_sealed(r, res, row, col, column, *out, cap, outlen) == 0)
+        return 0;
+    free(*out); /* seal_decrypt leaves nothing in it */
+    *out = NULL;
+    return -1;
+}
+
 static int parse_ints(const char *text, int32_t *out, int max)
 {
     int n = 0;
@@ -97,13 +114,24 @@ static int read_secrets(const struct reader *r, struct destination_settings *s, 
 {
     char headers[LIMIT_CUSTOM_HEADER_BYTES * 2 + 1024];
     size_t n;
-    if (open_sealed(r, res, i, 14, "secret", s->keys[0], sizeof s->keys[0], &s->key_len[0]) ||
+    if (open_sealed_whole(r, res, i, 22, "tls", &s->tls_client, &s->tls_client_len) ||
+        open_sealed(r, res, i, 14, "secret", s->keys[0], sizeof s->keys[0], &s->key_len[0]) ||
         open_sealed(r, res, i, 15, "secret", s->keys[1], sizeof s->keys[1], &s->key_len[1]) ||
         open_sealed(r, res, i, 16, "headers", headers, sizeof headers, &n))
         return -1;
     read_custom_headers(s, headers, n);
     seal_wipe(headers, sizeof headers);
     return 0;
+}
+
+/* Authorities of its own. -1: no memory, and without them it must not be trusted. */
+static int read_authorities(struct destination_settings *s, const PGresult *res, int i)
+{
+    if (PQgetisnull(res, i, 21))
+        return 0;
+    s->tls_ca = strdup(PQgetvalue(res, i, 21));
+    s->tls_ca_len = s->tls_ca ? strlen(s->tls_ca) : 0;
+    return s->tls_ca ? 0 : -1;
 }
 
 static void read_settings(struct reader *r, struct destination *d, const PGresult *res, int i)
@@ -127,8 +155,9 @@ static void read_settings(struct reader *r, struct destination *d, const PGresul
     s.retry_now_at = strtod(PQgetvalue(res, i, 17), NULL);
     s.version = (int32_t)strtol(PQgetvalue(res, i, 18), NULL, 10);
     s.old_key_until_ms = clock_ms() + strtoll(PQgetvalue(res, i, 19), NULL, 10);
+    s.v1a = PQgetvalue(res, i, 20)[0] == 't';
     read_url(r, &s, PQgetvalue(res, i, 4));
-    if (read_secrets(r, &s, res, i))
+    if (read_secrets(r, &s, res, i) || read_authorities(&s, res, i))
         s.paused = true; /* nothing may leave unsigned: it is held until the key is back */
     if (s.retry_now_at > d->set.retry_now_at)
         d->blocked_until_ms = 0;

@@ -8,5 +8,6 @@ SELECT w.id, w.public_id, w.project_id, w.shard, w.url, w.timeout_ms, w.max_atte
        w.deleted_at IS NOT NULL, w.secret_sealed,
        CASE WHEN w.old_secret_until > dlo_now() THEN w.old_secret_sealed END,
        w.headers_sealed, extract(epoch FROM w.retry_now_at)::float8::text, w.version,
-       (extract(epoch FROM w.old_secret_until - dlo_now()) * 1000)::int8
+       (extract(epoch FROM w.old_secret_until - dlo_now()) * 1000)::int8,
+       w.signing = 'v1a', w.tls_ca, w.tls_client_sealed
   FROM webhooks w WHERE w.id = ANY($1::int4[])
