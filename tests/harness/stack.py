@@ -26,7 +26,7 @@ desk = {desk}
 senders = {senders}
 allow_nets = "{allow_nets}"
 key_file = "{base}/dlo.keys"
-ca_file = "/etc/ssl/certs/ca-certificates.crt"
+ca_file = "{ca_file}"
 log_format = "text"
 log_level = "info"
 """
@@ -42,9 +42,11 @@ def free_port():
 
 
 class Stack:
-    def __init__(self, cluster, *, senders=1, intake=2, desk=2, allow_nets="127.0.0.0/8", worker=True, env=None):
+    def __init__(self, cluster, *, senders=1, intake=2, desk=2, allow_nets="127.0.0.0/8", worker=True, env=None,
+                 ca_file="/etc/ssl/certs/ca-certificates.crt"):
         self.cluster = cluster
-        self.options = {"senders": senders, "intake": intake, "desk": desk, "allow_nets": allow_nets}
+        self.options = {"senders": senders, "intake": intake, "desk": desk, "allow_nets": allow_nets,
+                        "ca_file": ca_file}
         self.env = env
         self.database = cluster.new_database()
         self.base = cluster.base / self.database
