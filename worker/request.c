@@ -67,7 +67,8 @@ static int sign(const struct destination_settings *set, int i, const char *id, i
     return signing_v1a(set->keys[i], id, now, d->payload, body_bytes, out);
 }
 
-/* Id, timestamp and one signature for each key that is in force. */
+/* Id, timestamp and one signature for each key that is in force. An old key that is not of the kind (the webhook changed
+ * it) signs nothing; without the current one nothing leaves. */
 static int add_signature(struct request *r, struct attempt *a,
                          const struct destination_settings *set)
 {
@@ -76,9 +77,12 @@ static int add_signature(struct request *r, struct attempt *a,
     size_t len = 0;
     ids_format(ID_EVENT, &a->delivery->event_id, id);
     int nkeys = set->key_len[1] && clock_ms() < set->old_key_until_ms ? 2 : 1;
-    for (int i = 0; i < nkeys && set->key_len[i]; i++) {
-        if (sign(set, i, id, now, a->delivery, one))
-            return -1;
+    for (int i = 0; i < nkeys; i++) {
+        if (sign(set, i, id, now, a->delivery, one)) {
+            if (i == 0)
+                return -1;
+            continue;
+        }
         len += (size_t)snprintf(all + len, sizeof all - len, "%s%s", i ? " " : "", one);
     }
     return add_headerf(r, a, "webhook-id: %s", id) ||
