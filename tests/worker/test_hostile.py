@@ -7,6 +7,7 @@ import time
 import pytest
 
 from harness.peer import Peer
+from harness.process import BUILD
 from harness.wait import eventually
 
 TIMEOUT_MS = 1500
@@ -205,6 +206,10 @@ def test_what_was_stored_is_bounded_text(attacked, case):
     assert len(response["body"] or "") <= 90000
 
 
+measured = pytest.mark.skipif(BUILD.name == "dev", reason="a sanitizer keeps what is freed")
+
+
+@measured
 def test_all_of_them_in_bounded_memory(attacked):
     assert attacked.memory_after - attacked.memory_before < 32 * 1024
 
@@ -226,6 +231,7 @@ def test_bomb_is_stored_as_it_came(attacked):
     assert attacked.deliveries["/transfer-bomb"]["attempts"][0]["response"]["bodyTruncated"] is True
 
 
+@measured
 def test_heads_without_end_leave_no_memory_behind(stack, peer):
     """Many at once, of headers so short that what is kept beside each is all that counts."""
     project = stack.project()
