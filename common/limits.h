@@ -48,8 +48,6 @@
 /* The sender. */
 #define LIMIT_SHARDS 64
 #define LIMIT_INFLIGHT 512 /* requests under way in one sender: slots */
-#define LIMIT_INFLIGHT_TARGET                                                                      \
-    256 /* what admission goes to; more only costs CPU (measured: 20 us at 100, 35 at 256) */
 #define LIMIT_WINDOW                                                                               \
     128 /* requests under way to one destination in one sender, whatever it allows */
 #define LIMIT_DESTINATIONS 20000        /* idle ones beyond this are forgotten */
@@ -61,8 +59,13 @@
     50                       /* dead letters and ended re-drives, while others wait as well */
 #define LIMIT_PREFETCH 20000 /* rows held by one sender, all destinations */
 #define LIMIT_PREFETCH_PER_WEBHOOK 64
-#define LIMIT_HEADS_ROWS 512 /* rows of one heads query */
-#define LIMIT_DRAWERS 8      /* drawers one statement of the sender names */
+#define LIMIT_HEADS_ROWS 512   /* rows of one heads query */
+#define LIMIT_DRAWERS 8        /* drawers one statement of the sender names */
+#define LIMIT_SLOW_MS 5000     /* an attempt that takes longer is slow */
+#define LIMIT_STUCK_MS 1000    /* a destination from which nothing has come back for so long */
+#define LIMIT_TURN_BYTES 16384 /* a unit of a project's turn */
+#define LIMIT_TRANSFORM_BYTES 16384
+#define LIMIT_SCHEMA_BYTES (64 * 1024)
 #define LIMIT_LEASE_MS 10000
 #define LIMIT_LEASE_RENEW_MS 3000
 #define LIMIT_DRAIN_MS 10000

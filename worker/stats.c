@@ -23,6 +23,11 @@ void stats_attempt(struct stats *s, const struct attempt *a)
     s->latency_sum_us += a->total_us;
 }
 
+void stats_circuit(struct stats *s, enum breaker_state to)
+{
+    s->circuits[to]++;
+}
+
 /* One series and its value, as a member of a JSON object. `labels` is empty or {name="value",…} with escaped quotes. */
 static void series(struct buf *out, const char *name, const char *labels, double value)
 {
@@ -44,6 +49,16 @@ static void attempts(const struct stats *s, struct buf *out)
         snprintf(labels, sizeof labels, "{reason=\\\"%s\\\"}", states_reason_name(i));
         if (s->reasons[i])
             series(out, "dlo_attempt_failures_total", labels, (double)s->reasons[i]);
+    }
+}
+
+static void circuits(const struct stats *s, struct buf *out)
+{
+    static const char *const states[] = {"closed", "open", "half_open"};
+    char labels[48];
+    for (int i = 0; i < 3; i++) {
+        snprintf(labels, sizeof labels, "{to=\\\"%s\\\"}", states[i]);
+        series(out, "dlo_circuit_changes_total", labels, (double)s->circuits[i]);
     }
 }
 
@@ -74,6 +89,7 @@ void stats_json(const struct stats *s, const struct writer_stats *w, int infligh
     series(out, "dlo_completion_stale_total", "", (double)w->stale);
     series(out, "dlo_verdicts_total", "", (double)s->verdicts);
     attempts(s, out);
+    circuits(s, out);
     durations(s, out);
     buf_add_char(out, '}');
 }

@@ -11,6 +11,7 @@
 #include "common/buf.h"
 #include "common/states.h"
 #include "worker/attempt.h"
+#include "worker/breaker.h"
 #include "worker/writer.h"
 
 #define STATS_BUCKETS 14 /* upper bounds in milliseconds: stats_bounds_ms */
@@ -21,11 +22,13 @@ struct stats {
     int64_t latency[STATS_BUCKETS + 1];
     int64_t latency_sum_us;
     int64_t verdicts;
+    int64_t circuits[3]; /* changes into each state */
 };
 
 extern const int stats_bounds_ms[STATS_BUCKETS];
 
 void stats_attempt(struct stats *s, const struct attempt *a);
+void stats_circuit(struct stats *s, enum breaker_state to);
 /* Appends them as one flat JSON object of numbers. */
 void stats_json(const struct stats *s, const struct writer_stats *w, int inflight, int shards,
                 size_t held, struct buf *out);
