@@ -49,7 +49,10 @@
 #define LIMIT_SCHEMA_MEMORY (2 << 20)        /* beside its text and its patterns */
 #define LIMIT_SCHEMA_STEPS 100000            /* of one check, about 3 ms */
 #define LIMIT_SCHEMA_STEPS_A_BYTE 16
-#define LIMIT_SCHEMA_DEPTH 1024 /* schemas inside each other while one check runs */
+#define LIMIT_SCHEMA_CALL_MS 2000           /* processor time of all checks of one call */
+#define LIMIT_SCHEMA_CACHE_BYTES (16 << 20) /* compiled, in one responder */
+#define LIMIT_EVENT_TYPES 1000              /* of one project */
+#define LIMIT_SCHEMA_DEPTH 1024             /* schemas inside each other while one check runs */
 
 /* What is kept of an answer (API). */
 #define LIMIT_RESPONSE_FAILURE_BYTES (64 * 1024)
