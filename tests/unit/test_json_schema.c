@@ -267,6 +267,8 @@ static void numbers_are_compared_by_value(void **state)
     assert_int_equal(judge("{\"multipleOf\":0.01}", "19.99"), JSON_SCHEMA_OK);
     assert_int_equal(judge("{\"multipleOf\":0.01}", "-4.35"), JSON_SCHEMA_OK);
     assert_int_equal(judge("{\"multipleOf\":0.01}", "4.355"), JSON_SCHEMA_INVALID);
+    assert_int_equal(judge("{\"multipleOf\":0.1}", "0.3"), JSON_SCHEMA_OK);
+    assert_int_equal(judge("{\"multipleOf\":0.1}", "0.30000000000000004"), JSON_SCHEMA_INVALID);
     assert_int_equal(judge("{\"multipleOf\":7}", "9223372036854775807"), JSON_SCHEMA_OK);
     assert_int_equal(judge("{\"multipleOf\":1e-300}", "1e300"), JSON_SCHEMA_OK);
     assert_int_equal(judge("{\"multipleOf\":3e-300}", "1e300"), JSON_SCHEMA_INVALID);
