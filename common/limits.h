@@ -40,6 +40,20 @@
 #define LIMIT_RETRY_AFTER_S 86400
 #define LIMIT_LIST_ITEMS 100 /* eventTypes, channels, customerExternalIds of one webhook */
 
+/* Schemas. */
+#define LIMIT_SCHEMA_BYTES (64 * 1024)
+#define LIMIT_SCHEMA_NESTING 256
+#define LIMIT_SCHEMA_NODES 4096 /* schemas in one */
+#define LIMIT_SCHEMA_PATTERNS 256
+#define LIMIT_SCHEMA_PATTERN_BYTES (1 << 20) /* of them all, compiled */
+#define LIMIT_SCHEMA_MEMORY (2 << 20)        /* beside its text and its patterns */
+#define LIMIT_SCHEMA_STEPS 100000            /* of one check, about 3 ms */
+#define LIMIT_SCHEMA_STEPS_A_BYTE 16
+#define LIMIT_SCHEMA_CALL_MS 2000           /* processor time of all checks of one call */
+#define LIMIT_SCHEMA_CACHE_BYTES (16 << 20) /* compiled, in one responder */
+#define LIMIT_EVENT_TYPES 1000              /* of one project */
+#define LIMIT_SCHEMA_DEPTH 1024             /* schemas inside each other while one check runs */
+
 /* What is kept of an answer (API). */
 #define LIMIT_RESPONSE_FAILURE_BYTES (64 * 1024)
 #define LIMIT_RESPONSE_SUCCESS_BYTES 1024
