@@ -2,19 +2,46 @@
 #include "common/config.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <confuse.h>
 
-static int positive(cfg_t *cfg, cfg_opt_t *opt)
+/* What numbers may be, and what they are when the file does not say. */
+static const struct number {
+    const char *name;
+    size_t offset;
+    long least, most, usual;
+} numbers[] = {
+    {"intake", offsetof(struct config, intake), 1, 64, 4},
+    {"desk", offsetof(struct config, desk), 1, 64, 2},
+    {"senders", offsetof(struct config, senders), 1, 64, 2},
+    {"breaker_requests", offsetof(struct config, breaker_requests), 0, 1000000, 20},
+    {"breaker_percent", offsetof(struct config, breaker_percent), 1, 100, 50},
+    {"breaker_window", offsetof(struct config, breaker_window), 1, 3600, 60},
+    {"breaker_cooldown", offsetof(struct config, breaker_cooldown), 1, 300, 10},
+    {"address_concurrency", offsetof(struct config, address_concurrency), 0, 100000, 128},
+    {"address_rate", offsetof(struct config, address_rate), 0, 1000000, 1000},
+};
+#define NUMBERS (sizeof numbers / sizeof *numbers)
+
+static long *number_of(struct config *c, const struct number *n)
 {
-    long n = cfg_opt_getnint(opt, 0);
-    if (n < 1 || n > 64) {
-        cfg_error(cfg, "%s must be between 1 and 64, not %ld", opt->name, n);
-        return -1;
-    }
+    return (long *)((char *)c + n->offset);
+}
+
+static int within(cfg_t *cfg, cfg_opt_t *opt)
+{
+    long value = cfg_opt_getnint(opt, 0);
+    for (size_t i = 0; i < NUMBERS; i++)
+        if (strcmp(numbers[i].name, opt->name) == 0 &&
+            (value < numbers[i].least || value > numbers[i].most)) {
+            cfg_error(cfg, "%s must be between %ld and %ld, not %ld", opt->name, numbers[i].least,
+                      numbers[i].most, value);
+            return -1;
+        }
     return 0;
 }
 
@@ -28,7 +55,10 @@ static void complain(cfg_t *cfg, const char *fmt, va_list ap)
 
 int config_load(const char *path, struct config *out)
 {
-    *out = (struct config){.intake = 4, .desk = 2, .senders = 2};
+    *out = (struct config){0};
+    for (size_t i = 0; i < NUMBERS; i++)
+        *number_of(out, &numbers[i]) = numbers[i].usual;
+    cfg_bool_t address_caps_allowed = cfg_false;
     cfg_opt_t options[] = {
         CFG_SIMPLE_STR("dsn_owner", &out->dsn_owner),
         CFG_SIMPLE_STR("dsn_api", &out->dsn_api),
@@ -47,19 +77,26 @@ int config_load(const char *path, struct config *out)
         CFG_SIMPLE_INT("intake", &out->intake),
         CFG_SIMPLE_INT("desk", &out->desk),
         CFG_SIMPLE_INT("senders", &out->senders),
+        CFG_SIMPLE_INT("breaker_requests", &out->breaker_requests),
+        CFG_SIMPLE_INT("breaker_percent", &out->breaker_percent),
+        CFG_SIMPLE_INT("breaker_window", &out->breaker_window),
+        CFG_SIMPLE_INT("breaker_cooldown", &out->breaker_cooldown),
+        CFG_SIMPLE_INT("address_concurrency", &out->address_concurrency),
+        CFG_SIMPLE_INT("address_rate", &out->address_rate),
+        CFG_SIMPLE_BOOL("address_caps_allowed", &address_caps_allowed),
         CFG_END(),
     };
     cfg_t *cfg = cfg_init(options, CFGF_NONE);
     if (!cfg)
         return -1;
     cfg_set_error_function(cfg, complain);
-    cfg_set_validate_func(cfg, "intake", positive);
-    cfg_set_validate_func(cfg, "desk", positive);
-    cfg_set_validate_func(cfg, "senders", positive);
+    for (size_t i = 0; i < NUMBERS; i++)
+        cfg_set_validate_func(cfg, numbers[i].name, within);
     int rc = cfg_parse(cfg, path);
     if (rc == CFG_FILE_ERROR)
         fprintf(stderr, "dlo: cannot read configuration '%s': %s\n", path, strerror(errno));
     cfg_free(cfg);
+    out->address_caps_allowed = address_caps_allowed == cfg_true;
     if (rc != CFG_SUCCESS) {
         config_release(out);
         return -1;

@@ -23,9 +23,16 @@ struct config {
     char *ca_file;       /* CA bundle for receivers */
     char *log_format;
     char *log_level;
-    long intake;  /* responder processes for events */
-    long desk;    /* responder processes for the rest */
-    long senders; /* sender processes */
+    long intake;           /* responder processes for events */
+    long desk;             /* responder processes for the rest */
+    long senders;          /* sender processes */
+    long breaker_requests; /* a circuit opens when, of at least so many requests (0: never) ... */
+    long breaker_percent;  /* ... this share failed ... */
+    long breaker_window;   /* ... within so many seconds; */
+    long breaker_cooldown; /* the first pause, in seconds */
+    long address_concurrency; /* requests at once from a project to one address; 0: no cap */
+    long address_rate;        /* a second; 0: no cap */
+    int address_caps_allowed; /* addresses in allow_nets as well (0 or 1) */
 };
 
 int config_load(const char *path, struct config *out);

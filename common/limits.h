@@ -40,6 +40,20 @@
 #define LIMIT_RETRY_AFTER_S 86400
 #define LIMIT_LIST_ITEMS 100 /* eventTypes, channels, customerExternalIds of one webhook */
 
+/* Schemas. */
+#define LIMIT_SCHEMA_BYTES (64 * 1024)
+#define LIMIT_SCHEMA_NESTING 256
+#define LIMIT_SCHEMA_NODES 4096 /* schemas in one */
+#define LIMIT_SCHEMA_PATTERNS 256
+#define LIMIT_SCHEMA_PATTERN_BYTES (1 << 20) /* of them all, compiled */
+#define LIMIT_SCHEMA_MEMORY (2 << 20)        /* beside its text and its patterns */
+#define LIMIT_SCHEMA_STEPS 100000            /* of one check, about 3 ms */
+#define LIMIT_SCHEMA_STEPS_A_BYTE 16
+#define LIMIT_SCHEMA_CALL_MS 2000           /* processor time of all checks of one call */
+#define LIMIT_SCHEMA_CACHE_BYTES (16 << 20) /* compiled, in one responder */
+#define LIMIT_EVENT_TYPES 1000              /* of one project */
+#define LIMIT_SCHEMA_DEPTH 1024             /* schemas inside each other while one check runs */
+
 /* What is kept of an answer (API). */
 #define LIMIT_RESPONSE_FAILURE_BYTES (64 * 1024)
 #define LIMIT_RESPONSE_SUCCESS_BYTES 1024
@@ -49,8 +63,6 @@
 /* The sender. */
 #define LIMIT_SHARDS 64
 #define LIMIT_INFLIGHT 512 /* requests under way in one sender: slots */
-#define LIMIT_INFLIGHT_TARGET                                                                      \
-    256 /* what admission goes to; more only costs CPU (measured: 20 us at 100, 35 at 256) */
 #define LIMIT_WINDOW                                                                               \
     128 /* requests under way to one destination in one sender, whatever it allows */
 #define LIMIT_DESTINATIONS 20000        /* idle ones beyond this are forgotten */
@@ -62,8 +74,13 @@
     50                       /* dead letters and ended re-drives, while others wait as well */
 #define LIMIT_PREFETCH 20000 /* rows held by one sender, all destinations */
 #define LIMIT_PREFETCH_PER_WEBHOOK 64
-#define LIMIT_HEADS_ROWS 512 /* rows of one heads query */
-#define LIMIT_DRAWERS 8      /* drawers one statement of the sender names */
+#define LIMIT_HEADS_ROWS 512   /* rows of one heads query */
+#define LIMIT_DRAWERS 8        /* drawers one statement of the sender names */
+#define LIMIT_SLOW_MS 5000     /* an attempt that takes longer is slow */
+#define LIMIT_STUCK_MS 1000    /* a destination from which nothing has come back for so long */
+#define LIMIT_TURN_BYTES 16384 /* a unit of a project's turn */
+#define LIMIT_TRANSFORM_BYTES 16384
+#define LIMIT_SCHEMA_BYTES (64 * 1024)
 #define LIMIT_LEASE_MS 10000
 #define LIMIT_LEASE_RENEW_MS 3000
 #define LIMIT_DRAIN_MS 10000

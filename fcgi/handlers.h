@@ -22,6 +22,7 @@ extern const struct route users_routes[];
 extern const struct route whoami_routes[];
 extern const struct route audit_routes[];
 extern const struct route health_routes[];
+extern const struct route event_types_routes[];
 
 /* events.c */
 route_handler events_post, events_batch;
@@ -33,6 +34,8 @@ route_handler webhooks_create, webhooks_list, webhooks_get, webhooks_patch, webh
     webhooks_pause, webhooks_resume, webhooks_retry_now, webhooks_rotate_secret,
     webhooks_subscriptions;
 
+/* event_types.c */
+route_handler event_types_put, event_types_get, event_types_delete, event_types_list;
 /* webhook_health.c */
 route_handler webhook_health_get;
 /* entries.c, deliveries.c, legacy.c, overview.c */

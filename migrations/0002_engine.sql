@@ -20,6 +20,7 @@ ALTER TABLE dead_letter_bodies ADD COLUMN dispatched bytea; -- likewise
 
 -- A destination's first attempts, retries and replays are read and served apart, so that one cannot hide the others.
 CREATE INDEX ready_lanes ON ready (shard, webhook_id, class, pos);
+DROP INDEX ready_heads;
 
 -- Circuit breakers that are not closed. The sender that owns the shard is the only one that writes a row.
 CREATE TABLE breakers (

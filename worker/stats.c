@@ -31,6 +31,11 @@ void stats_attempt(struct stats *s, const struct attempt *a)
         observe(&s->first_byte, a->ttfb_us);
 }
 
+void stats_circuit(struct stats *s, enum breaker_state to)
+{
+    s->circuits[to]++;
+}
+
 /* One series and its value, as a member of a JSON object. `labels` is empty or {name="value",…} with escaped quotes. */
 static void series(struct buf *out, const char *name, const char *labels, double value)
 {
@@ -52,6 +57,16 @@ static void attempts(const struct stats *s, struct buf *out)
         snprintf(labels, sizeof labels, "{reason=\\\"%s\\\"}", states_reason_name(i));
         if (s->reasons[i])
             series(out, "dlo_attempt_failures_total", labels, (double)s->reasons[i]);
+    }
+}
+
+static void circuits(const struct stats *s, struct buf *out)
+{
+    static const char *const states[] = {"closed", "open", "half_open"};
+    char labels[48];
+    for (int i = 0; i < 3; i++) {
+        snprintf(labels, sizeof labels, "{to=\\\"%s\\\"}", states[i]);
+        series(out, "dlo_circuit_changes_total", labels, (double)s->circuits[i]);
     }
 }
 
@@ -87,6 +102,7 @@ void stats_json(const struct stats *s, const struct writer_stats *w, int infligh
     series(out, "dlo_verdicts_total", "", (double)s->verdicts);
     series(out, "dlo_requests_resent_total", "", (double)s->resent);
     attempts(s, out);
+    circuits(s, out);
     histogram(&s->total, "dlo_attempt_duration_seconds", out);
     histogram(&s->first_byte, "dlo_attempt_first_byte_seconds", out);
     buf_add_char(out, '}');

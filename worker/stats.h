@@ -11,6 +11,7 @@
 #include "common/buf.h"
 #include "common/states.h"
 #include "worker/attempt.h"
+#include "worker/breaker.h"
 #include "worker/writer.h"
 
 #define STATS_BUCKETS 13 /* upper bounds in milliseconds: stats_bounds_ms */
@@ -26,12 +27,14 @@ struct stats {
     struct stats_histogram total;      /* the whole request, whatever became of it */
     struct stats_histogram first_byte; /* of those that got one */
     int64_t verdicts;
-    int64_t resent; /* requests written a second time within their attempt, see transfers.c */
+    int64_t resent;      /* requests written a second time within their attempt, see transfers.c */
+    int64_t circuits[3]; /* changes into each state */
 };
 
 extern const int stats_bounds_ms[STATS_BUCKETS];
 
 void stats_attempt(struct stats *s, const struct attempt *a);
+void stats_circuit(struct stats *s, enum breaker_state to);
 /* Appends them as one flat JSON object of numbers. */
 void stats_json(const struct stats *s, const struct writer_stats *w, int inflight, int shards,
                 size_t held, struct buf *out);
