@@ -38,8 +38,8 @@
 #define LIMIT_TIMEOUT_MS_MAX 60000
 #define LIMIT_CONCURRENCY 1000
 #define LIMIT_RETRY_AFTER_S 86400
-#define LIMIT_TRANSFORM_BYTES 16384
-#define LIMIT_SCHEMA_BYTES 65536 /* a JSON Schema, as given */
+#define LIMIT_TRANSFORM_BYTES (16 * 1024)
+#define LIMIT_SCHEMA_BYTES (64 * 1024)
 #define LIMIT_RATE_PER_S 10000
 #define LIMIT_TLS_PEM_BYTES 32768             /* each of an authority, a certificate chain, a key */
 #define LIMIT_WEBHOOK_BODY_BYTES (256 * 1024) /* all of these, and their escapes */

@@ -17,13 +17,13 @@
 #include "common/seal.h"
 #include "common/url_policy.h"
 #include "fcgi/webhook_headers.h"
+#include "fcgi/webhook_pointer.h"
+#include "fcgi/webhook_schedule.h"
 #include "fcgi/webhook_secret.h"
 
 #define NAME_BYTES 200
 #define DESCRIPTION_BYTES 2000
 #define RETENTION_MAX_S (380 * 86400) /* the projects table's own bound */
-#define HOLD_DEFAULT_S 86400
-#define POINTER_BYTES 160
 #define RATE_MIN 0.000001
 #define OWN_CHANNEL "$dlq" /* what we tell of ourselves; other names with '$' are kept free */
 
@@ -94,8 +94,7 @@ static const struct field fields[] = {
     {"maxPayloadBytes", "max_payload_bytes", read_integer, "null", 1, LIMIT_PAYLOAD_BYTES, NULL,
      NULL},
     {"ratePerSecond", "rate_per_second", read_rate, "null", 0, LIMIT_RATE_PER_S, NULL, NULL},
-    {"tls", NULL, read_tls, "{\"ca\":null,\"clientCertificate\":null}", 0, LIMIT_TLS_PEM_BYTES,
-     NULL, NULL},
+    {"tls", NULL, read_tls, "{\"ca\":null,\"clientCertificate\":null}", 0, 0, NULL, NULL},
     {"dlqPayload", "dlq_payload", read_bool, "false", 0, 0, NULL, NULL},
 };
 #define FIELDS (sizeof fields / sizeof *fields)
@@ -113,69 +112,27 @@ static const struct field *find_field(const char *name)
 
 /* --- problems ------------------------------------------------------------------------------- */
 
-static const char *escape_of(char c)
-{
-    return c == '~' ? "~0" : c == '/' ? "~1" : NULL;
-}
-
-static size_t append(char *out, size_t cap, size_t len, const char *s, size_t n)
-{
-    if (len + n >= cap)
-        return len;
-    memcpy(out + len, s, n);
-    return len + n;
-}
-
-static size_t utf8_length(const char *s)
-{
-    size_t n = 1;
-    while (((unsigned char)s[n] & 0xc0) == 0x80)
-        n++;
-    return n;
-}
-
-static size_t append_token(char *out, size_t cap, size_t len, const char *token)
-{
-    len = append(out, cap, len, "/", 1);
-    for (size_t n; *token; token += n) {
-        const char *escape = escape_of(*token);
-        n = utf8_length(token);
-        size_t before = len;
-        len = append(out, cap, len, escape ? escape : token, escape ? 2 : n);
-        if (len == before)
-            break;
-    }
-    return len;
-}
-
-void webhook_input_pointer(const char *field, const char *member, char *out, size_t cap)
-{
-    size_t len = append_token(out, cap, 0, field);
-    if (member)
-        len = append_token(out, cap, len, member);
-    out[len] = '\0';
-}
-
 /* The pointer of the field under judgement, or of an item in it. */
-static const char *point(const struct reading *r, const char *member, char out[POINTER_BYTES])
+static const char *point(const struct reading *r, const char *member,
+                         char out[WEBHOOK_POINTER_BYTES])
 {
     if (r->rules->subscription && r->field->alias)
         return r->field->alias;
-    webhook_input_pointer(r->field->name, member, out, POINTER_BYTES);
+    webhook_pointer(r->field->name, member, out, WEBHOOK_POINTER_BYTES);
     return out;
 }
 
 static int refuse(const struct reading *r, int status, const char *code, const char *member,
                   const char *detail)
 {
-    char pointer[POINTER_BYTES];
+    char pointer[WEBHOOK_POINTER_BYTES];
     response_field_problem(r->rs, status, code, point(r, member, pointer), "%s", detail);
     return -1;
 }
 
 static int refuse_type(const struct reading *r, const char *member, const char *want)
 {
-    char pointer[POINTER_BYTES];
+    char pointer[WEBHOOK_POINTER_BYTES];
     response_field_problem(r->rs, 400, "wrong-type", point(r, member, pointer), "%s must be %s.",
                            r->field->name, want);
     return -1;
@@ -183,7 +140,7 @@ static int refuse_type(const struct reading *r, const char *member, const char *
 
 static int refuse_range(const struct reading *r, const char *member)
 {
-    char pointer[POINTER_BYTES];
+    char pointer[WEBHOOK_POINTER_BYTES];
     response_field_problem(r->rs, 422, "out-of-range", point(r, member, pointer),
                            "%s must lie between %lld and %lld.", r->field->name,
                            (long long)r->field->min, (long long)r->field->max);
@@ -193,7 +150,7 @@ static int refuse_range(const struct reading *r, const char *member)
 /* `why` is the guard's own clause: it names a rule, never an address. */
 static int refuse_url(const struct reading *r, const char *why)
 {
-    char pointer[POINTER_BYTES];
+    char pointer[WEBHOOK_POINTER_BYTES];
     response_field_problem(r->rs, 422, "url-refused", point(r, NULL, pointer),
                            "The URL is refused: %s.", why);
     return -1;
@@ -282,7 +239,7 @@ static int check_text_item(const struct reading *r, const char *index, const jso
         return refuse(r, 422, "reserved-channel", index,
                       "Of the channels that begin with '$' there is only $dlq.");
     if (!r->field->list->item_ok(s, json_string_length(item))) {
-        char pointer[POINTER_BYTES];
+        char pointer[WEBHOOK_POINTER_BYTES];
         response_field_problem(r->rs, 422, "invalid-item", point(r, index, pointer),
                                "An item of %s must be %s.", r->field->name,
                                r->field->list->item_is);
@@ -433,89 +390,9 @@ static int read_schema(struct reading *r, const json_t *value)
     return check_schema(r, text) == 0 ? store(r, json_stringn(text.p, text.len)) : -1;
 }
 
-/* --- TLS ------------------------------------------------------------------------------------ */
-
-static int refuse_tls(const struct reading *r, int status, const char *code, const char *member,
-                      const char *why)
-{
-    char pointer[POINTER_BYTES];
-    webhook_input_pointer(r->field->name, member, pointer, sizeof pointer);
-    response_field_problem(r->rs, status, code, pointer, "%s", why);
-    return -1;
-}
-
-static int check_pem(const struct reading *r, const char *member, const json_t *value)
-{
-    if (!json_is_string(value) && !json_is_null(value))
-        return refuse_tls(r, 400, "wrong-type", member, "This must be PEM text, or null.");
-    if (json_string_length(value) > (size_t)r->field->max)
-        return refuse_tls(r, 422, "too-long", member, "The PEM text is too long.");
-    return 0;
-}
-
-static int check_tls_members(const struct reading *r, const json_t *tls)
-{
-    static const char *const known[] = {"ca", "clientCertificate", "clientKey"};
-    const char *name;
-    json_t *value;
-    json_object_foreach((json_t *)tls, name, value)
-    {
-        size_t i = 0;
-        while (i < sizeof known / sizeof *known && strcmp(known[i], name) != 0)
-            i++;
-        if (i == sizeof known / sizeof *known)
-            return refuse_tls(r, 400, "unknown-field", name, "There is no such field.");
-        if (check_pem(r, name, value) != 0)
-            return -1;
-    }
-    return 0;
-}
-
-static int read_ca(struct reading *r, const json_t *value)
-{
-    const char *why;
-    if (!value)
-        return 0;
-    if (json_is_string(value) && webhook_tls_ca(json_string_value(value), &why) != 0)
-        return refuse_tls(r, 422, "bad-certificate", "ca", why);
-    return store_as(r, "tls_ca", json_incref((json_t *)value));
-}
-
-/* Certificate and key come together, and go together. */
-static int read_client(struct reading *r, const json_t *certificate, const json_t *key)
-{
-    const char *why;
-    struct webhook_tls_client *client = &r->out->client;
-    if (!certificate && !key)
-        return 0;
-    if (json_is_string(certificate) != json_is_string(key))
-        return refuse_tls(r, 422, "incomplete-pair",
-                          json_is_string(key) ? "clientCertificate" : "clientKey",
-                          "clientCertificate and clientKey are sent together.");
-    r->out->client_changes = true;
-    if (!json_is_string(certificate))
-        return store_as(r, "tls_client", json_null());
-    switch (webhook_tls_client_read(json_string_value(certificate), json_string_value(key), client,
-                                    &why)) {
-    case WEBHOOK_TLS_CERTIFICATE:
-        return refuse_tls(r, 422, "bad-certificate", "clientCertificate", why);
-    case WEBHOOK_TLS_KEY:
-        return refuse_tls(r, 422, "bad-key", "clientKey", why);
-    case WEBHOOK_TLS_FINE:
-        break;
-    }
-    return store_as(r, "tls_client", json_incref(client->shown));
-}
-
-/* Members that are not sent stay as they are. */
 static int read_tls(struct reading *r, const json_t *value)
 {
-    if (!json_is_object(value) && !(json_is_array(value) && json_array_size(value) == 0))
-        return refuse_type(r, NULL, "an object of ca, clientCertificate and clientKey");
-    if (check_tls_members(r, value) != 0 || read_ca(r, json_object_get(value, "ca")) != 0)
-        return -1;
-    return read_client(r, json_object_get(value, "clientCertificate"),
-                       json_object_get(value, "clientKey"));
+    return webhook_tls_read(value, r->out->columns, r->rs, &r->out->tls);
 }
 
 /* --- the whole ------------------------------------------------------------------------------ */
@@ -526,9 +403,9 @@ static int check_known(struct reading *r, const json_t *body)
     json_t *value;
     json_object_foreach((json_t *)body, name, value)
     {
-        char pointer[POINTER_BYTES];
+        char pointer[WEBHOOK_POINTER_BYTES];
         if (!find_field(name)) {
-            webhook_input_pointer(name, NULL, pointer, sizeof pointer);
+            webhook_pointer(name, NULL, pointer, sizeof pointer);
             response_field_problem(r->rs, 400, "unknown-field", pointer,
                                    "A webhook has no such field to set.");
             return -1;
@@ -605,24 +482,6 @@ static int set_event_regex(struct reading *r)
 
 /* --- schedule, hold and retention ----------------------------------------------------------- */
 
-/* The longest a row's retries can take: the last delay repeats, jitter adds 20 %. */
-static int64_t schedule_seconds(const json_t *columns)
-{
-    const json_t *list = json_object_get(columns, "retry_schedule");
-    json_int_t attempts = json_integer_value(json_object_get(columns, "max_attempts"));
-    size_t n = json_array_size(list);
-    int64_t sum = 0;
-    for (json_int_t i = 0; n > 0 && i + 1 < attempts; i++)
-        sum += json_integer_value(json_array_get(list, (size_t)i < n ? (size_t)i : n - 1));
-    return (sum * 6 + 4) / 5;
-}
-
-static int64_t default_hold(const json_t *columns, int64_t retention_s)
-{
-    int64_t left = retention_s - schedule_seconds(columns);
-    return left < HOLD_DEFAULT_S ? left : HOLD_DEFAULT_S;
-}
-
 /* Whether the hold follows the schedule: nobody has ever chosen it. */
 static bool hold_is_default(const struct reading *r, const json_t *body)
 {
@@ -630,7 +489,7 @@ static bool hold_is_default(const struct reading *r, const json_t *body)
     if (sent || !r->stored)
         return !sent || json_is_null(sent);
     return json_integer_value(json_object_get(r->stored, "hold_budget_s")) ==
-           default_hold(r->stored, r->rules->retention_s);
+           webhook_schedule_hold(r->stored, r->rules->retention_s);
 }
 
 static int refuse_retention(struct reading *r, const json_t *body)
@@ -644,12 +503,12 @@ static int refuse_retention(struct reading *r, const json_t *body)
             break;
         }
     }
-    char pointer[POINTER_BYTES];
+    char pointer[WEBHOOK_POINTER_BYTES];
     response_field_problem(
         r->rs, 422, "schedule-exceeds-retention", point(r, NULL, pointer),
         "Retries may take %lld s (jitter included) and holdBudgetSeconds adds to "
         "that: together they must fit the project's retention of %lld s.",
-        (long long)schedule_seconds(r->out->columns), (long long)r->rules->retention_s);
+        (long long)webhook_schedule_seconds(r->out->columns), (long long)r->rules->retention_s);
     return -1;
 }
 
@@ -658,10 +517,10 @@ static int fit_retention(struct reading *r, const json_t *body)
     if (r->stored && !json_object_get(body, "holdBudgetSeconds") &&
         !json_object_get(body, "retrySchedule") && !json_object_get(body, "maxAttempts"))
         return 0; /* after a smaller plan the rest must stay changeable */
-    int64_t left = r->rules->retention_s - schedule_seconds(r->out->columns);
+    int64_t left = r->rules->retention_s - webhook_schedule_seconds(r->out->columns);
     int64_t hold = json_integer_value(json_object_get(r->out->columns, "hold_budget_s"));
     if (hold_is_default(r, body))
-        hold = default_hold(r->out->columns, r->rules->retention_s);
+        hold = webhook_schedule_hold(r->out->columns, r->rules->retention_s);
     if (hold < 0 || hold > left)
         return refuse_retention(r, body);
     r->field = find_field("holdBudgetSeconds");
@@ -689,7 +548,7 @@ void webhook_input_release(struct webhook_input *in)
     json_decref(in->columns);
     json_decref(in->sent);
     json_decref(in->headers);
-    webhook_tls_client_release(&in->client);
+    webhook_pem_release(&in->tls.client);
     seal_wipe(in->key, sizeof in->key);
     memset(in, 0, sizeof *in);
 }

@@ -34,13 +34,12 @@ struct webhook_rules {
 };
 
 struct webhook_input {
-    json_t *columns;     /* complete, by column name; header_names are set with the headers */
-    json_t *sent;        /* array of the fields' names, for the audit */
-    json_t *headers;     /* as sent; a null value stands for the stored one. NULL: not sent */
-    bool origin_moved;   /* the URL went to another scheme, host or port */
-    bool signing_moved;  /* v1 <-> v1a: a stored webhook needs another secret */
-    bool client_changes; /* the client certificate is replaced by `client`, or taken away */
-    struct webhook_tls_client client;
+    json_t *columns;    /* complete, by column name; header_names are set with the headers */
+    json_t *sent;       /* array of the fields' names, for the audit */
+    json_t *headers;    /* as sent; a null value stands for the stored one. NULL: not sent */
+    bool origin_moved;  /* the URL went to another scheme, host or port */
+    bool signing_moved; /* v1 <-> v1a: a stored webhook needs another secret */
+    struct webhook_tls tls;
     size_t keylen; /* bytes of the secret that was sent; 0: none */
     unsigned char key[SIGNING_KEY_MAX];
 };
@@ -59,11 +58,5 @@ bool webhook_input_sent(const json_t *body, const char *field);
 bool webhook_input_v1a(const struct webhook_input *in);
 /* Whether it lists the channel $dlq. */
 bool webhook_input_listens(const struct webhook_input *in);
-
-/*
- * The JSON Pointer (RFC 6901) of a member of a field, escaped, cut to the buffer without tearing a
- * UTF-8 character.
- */
-void webhook_input_pointer(const char *field, const char *member, char *out, size_t cap);
 
 #endif

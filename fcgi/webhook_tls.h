@@ -1,35 +1,31 @@
 /*
- * A webhook's own TLS: the authorities its receiver is checked against, and the certificate it is shown (mTLS).
+ * A webhook's field `tls`: the authorities its receiver is checked against, and the certificate it is shown (mTLS).
  *
- * PEM (RFC 7468) comes in as text and is judged here with OpenSSL, so that a sender never meets one it cannot use: what
- * is not PEM, a key of another certificate, an encrypted or weak key, a certificate past its time. Blocks of other
- * kinds are refused: a key pasted among certificates would be shown again.
+ *     {"ca": "PEM", "clientCertificate": "PEM", "clientKey": "PEM"}
+ *
+ * `ca` is kept as it was given. Of the client's pair the row keeps subject, notAfter and sha256 to show; the pair itself
+ * is sealed and never shown. Members that a PATCH does not send stay as they are; null takes them away.
  */
 #ifndef DLO_FCGI_WEBHOOK_TLS_H
 #define DLO_FCGI_WEBHOOK_TLS_H
 
-#include <stddef.h>
+#include <stdbool.h>
 
 #include <jansson.h>
 
-/* One or more certificates; 0, or -1 with a sentence in *why. The text is kept as it was given. */
-int webhook_tls_ca(const char *pem, const char **why);
+#include "fcgi/response.h"
+#include "fcgi/webhook_pem.h"
 
-struct webhook_tls_client {
-    char *pem; /* the certificates, then the key, as OpenSSL writes them; NULL: none */
-    size_t len;
-    json_t *shown; /* {subject (RFC 4514), notAfter, sha256} of the first certificate */
+struct webhook_tls {
+    bool client_changes; /* the pair is replaced by `client`, or taken away */
+    struct webhook_pem client;
 };
 
-enum webhook_tls_fault {
-    WEBHOOK_TLS_FINE,
-    WEBHOOK_TLS_CERTIFICATE, /* what is wrong is in the certificate */
-    WEBHOOK_TLS_KEY          /* or in the key */
-};
-
-/* A certificate, its chain behind it, and its key. On FINE the caller releases; else *why is a sentence. */
-enum webhook_tls_fault webhook_tls_client_read(const char *certificate, const char *key,
-                                               struct webhook_tls_client *out, const char **why);
-void webhook_tls_client_release(struct webhook_tls_client *c); /* wipes; may be called twice */
+/*
+ * Reads an object into the columns tls_ca and tls_client, and *out. 0, or -1 with the problem in rs: 400 for what is no
+ * such object, 422 for what cannot work. The caller releases out->client in either case.
+ */
+int webhook_tls_read(const json_t *value, json_t *columns, struct response *rs,
+                     struct webhook_tls *out);
 
 #endif

@@ -18,6 +18,7 @@
 #include "fcgi/list.h"
 #include "fcgi/webhook_headers.h"
 #include "fcgi/webhook_input.h"
+#include "fcgi/webhook_pointer.h"
 #include "fcgi/webhook_row.h"
 #include "fcgi/webhook_seal.h"
 #include "fcgi/webhook_secret.h"
@@ -91,8 +92,9 @@ static bool put_tls(struct call *c, const struct webhook_input *in, const struct
                     struct sealed *out)
 {
     struct webhook_place at = webhook_row_place(c, id);
-    return !in->client.pem ||
-           webhook_seal_tls(&at, in->client.pem, in->client.len, &out->tls, &out->tls_len) == 0 ||
+    return !in->tls.client.pem ||
+           webhook_seal_tls(&at, in->tls.client.pem, in->tls.client.len, &out->tls,
+                            &out->tls_len) == 0 ||
            webhook_row_internal(c, "The client key cannot be sealed.");
 }
 
@@ -263,8 +265,7 @@ static bool only_members(struct call *c, const json_t *object, const char *paren
     json_object_foreach((json_t *)object, name, value) if (!known(name))
     {
         char pointer[160];
-        webhook_input_pointer(parent ? parent : name, parent ? name : NULL, pointer,
-                              sizeof pointer);
+        webhook_pointer(parent ? parent : name, parent ? name : NULL, pointer, sizeof pointer);
         response_field_problem(c->rs, 400, "unknown-field", pointer, "There is no such field.");
         return false;
     }
@@ -293,7 +294,7 @@ static bool subscription_field_ok(struct call *c, const json_t *body, size_t i)
                : json_typeof(value) == subscription_fields[i].type)
         return true;
     char pointer[32];
-    webhook_input_pointer(name, NULL, pointer, sizeof pointer);
+    webhook_pointer(name, NULL, pointer, sizeof pointer);
     if (absent)
         response_field_problem(c->rs, 400, "missing-field", pointer, "%s is required.", name);
     else
@@ -419,7 +420,7 @@ static bool update(struct call *c, const struct webhook_row *s, const struct web
     db_args_bool(&a, in->headers != NULL);
     db_args_bytes(&a, sealed->headers, sealed->headers_len);
     db_args_bytes(&a, sealed->secret.sealed, sealed->secret.sealed_len);
-    db_args_bool(&a, in->client_changes);
+    db_args_bool(&a, in->tls.client_changes);
     db_args_bytes(&a, sealed->tls, sealed->tls_len);
     db_args_text(&a, c->who.actor);
     db_args_text(&a, s->text);
