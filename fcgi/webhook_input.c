@@ -385,8 +385,10 @@ static int read_schema(struct reading *r, const json_t *value)
         return refuse_type(r, NULL, "a JSON Schema: an object, true or false");
     if (text.len > (size_t)r->field->max)
         return refuse(r, 422, "too-long", NULL, "The schema is too long.");
-    if (php || !text.p)
+    if (php)
         text = (struct json_slice){"{}", 2};
+    if (!text.p)
+        return no_memory(r);
     return check_schema(r, text) == 0 ? store(r, json_stringn(text.p, text.len)) : -1;
 }
 

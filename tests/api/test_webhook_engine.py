@@ -7,6 +7,8 @@ import subprocess
 
 import pytest
 
+from harness.unseal import unseal
+
 STACK = {"worker": False}
 URL = "https://example.com/hook"
 ANY = {"If-Match": "*"}
@@ -185,9 +187,22 @@ def pems(tmp_path_factory):
             "legacy": openssl("ec", text=key)}
 
 
-def opened(project, hook):
-    """How long the sealed pair is; 0: there is none."""
-    return columns(project, hook, "coalesce(length(tls_client_sealed), 0)")[0]
+def opened(project, hook, column, name):
+    """A sealed column, opened with the stack's key file (common/seal.h) and the words that a sender opens it with."""
+    sealed, public_id = columns(project, hook, column, "public_id")
+    if sealed is None:
+        return None
+    return unseal((project.stack.base / "dlo.keys").read_text(), sealed, f"webhooks|{name}|{public_id}|{project.number}".encode())
+
+
+def test_client_certificate_is_sealed_with_its_chain_and_key(project, pems):
+    hook = project.webhook(URL, tls={"clientCertificate": "a client\n" + pems["cert"] + pems["ca"], "clientKey": pems["legacy"]})
+    assert opened(project, hook, "tls_client_sealed", "tls").decode() == pems["cert"] + pems["ca"] + pems["key"]
+
+
+def test_v1a_seals_seed_and_public_key(project):
+    hook = project.webhook(URL, signing="v1a", secret=whsk())
+    assert opened(project, hook, "secret_sealed", "secret") == SEED + PUBLIC
 
 
 def test_tls_shows_the_authority_and_facts_of_the_certificate(project, pems):
@@ -202,7 +217,6 @@ def test_tls_shows_the_authority_and_facts_of_the_certificate(project, pems):
     assert set(shown) == {"ca", "clientCertificate"}
     for answer in (project.get(path(hook)), project.get("/v1/audit")):
         assert b"PRIVATE" not in answer.body
-    assert opened(project, hook) > len(pems["cert"]) + len(pems["ca"])
     assert "PRIVATE" not in project.stack.value("SELECT to_jsonb(w)::text || encode(tls_client_sealed, 'escape') FROM webhooks w"
                                                 " WHERE project_id = %s", [project.number])
 
@@ -253,7 +267,7 @@ def test_patch_of_tls_leaves_what_it_does_not_name(project, pems):
     assert after["ca"] == pems["cert"] and after["clientCertificate"]
     assert patch(project, hook, name="n").json()["tls"] == after and columns(project, hook, "tls_client_sealed") == sealed
     assert patch(project, hook, tls={"clientCertificate": None}).json()["tls"] == {"ca": pems["cert"], "clientCertificate": None}
-    assert opened(project, hook) == 0
+    assert opened(project, hook, "tls_client_sealed", "tls") is None
     assert patch(project, hook, tls=None).json()["tls"] is None
 
 
