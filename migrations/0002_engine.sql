@@ -51,14 +51,15 @@ CREATE TABLE event_types (
 );
 
 -- News of our own, written with the change that they tell and turned into events on the channel $dlq by the maintainer.
--- Bounded: only for projects that listen (projects.listens), consumed each second, rate-capped.
+-- Bounded: only for projects that listen (projects.listens), consumed each second, rate-capped. No foreign key: a
+-- completion would wait for whoever holds the project's row.
 ALTER TABLE projects
     ADD COLUMN listens   boolean NOT NULL DEFAULT false,        -- a webhook that is not deleted lists $dlq
     ADD COLUMN told_from timestamptz NOT NULL DEFAULT '-infinity', -- the minute in which `told` notices went out singly
     ADD COLUMN told      integer NOT NULL DEFAULT 0;
 CREATE TABLE notices (
     id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    project_id integer NOT NULL REFERENCES projects,
+    project_id integer NOT NULL,
     type       text NOT NULL,                   -- dlq.entry.created, webhook.circuit.opened, ...
     webhook_id integer,
     entry_id   uuid,

@@ -63,7 +63,8 @@ SELECT s.scanned, s.last, s.beyond, f.*
            w.public_id AS webhook_id, x.outcome, x.attempts, x.due_at, x.due, x.made_entry_id, x.entry_id, x.created_at,
            x.finished_at, coalesce(e.type, o.event_type) AS event_type, coalesce(e.channel, o.channel) AS channel,
            coalesce(e.customer_id, o.customer_id) AS customer_id, h.by AS held_by,
-           CASE WHEN h.by <> 'rate' THEN x.due_at + make_interval(secs => w.hold_budget_s) END AS held_until
+           CASE WHEN w.deleted_at IS NOT NULL AND h.by IS NOT NULL THEN x.due_at
+                WHEN h.by <> 'rate' THEN x.due_at + make_interval(secs => w.hold_budget_s) END AS held_until
       FROM win x
      CROSS JOIN p
       JOIN webhooks w ON w.project_id = $1 AND w.id = x.webhook_id

@@ -148,6 +148,15 @@ def test_filters_of_a_webhook_count_for_notices(project, peer, entry, fields, he
         got(peer, hook)
 
 
+def test_webhook_is_told_of_its_own_entries(project, peer, entry):
+    """They are of ordinary events: no notice ever makes one."""
+    path = peer.path()
+    project.patch(f"/v1/webhooks/{entry['webhookId']}", {"channels": ["$dlq"], "eventTypes": [], "url": peer.url(path)},
+                  headers={"If-Match": "*"})
+    tell(project, entry)
+    assert json.loads(peer.wait(path)[0].body)["data"]["id"] == entry["id"]
+
+
 def test_what_nobody_hears_is_dropped(project, peer, entry):
     tell(project, entry, 3)
     consumed(project)
