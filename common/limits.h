@@ -38,7 +38,12 @@
 #define LIMIT_TIMEOUT_MS_MAX 60000
 #define LIMIT_CONCURRENCY 1000
 #define LIMIT_RETRY_AFTER_S 86400
-#define LIMIT_LIST_ITEMS 100 /* eventTypes, channels, customerExternalIds of one webhook */
+#define LIMIT_TRANSFORM_BYTES (16 * 1024)
+#define LIMIT_RATE_PER_S 10000
+#define LIMIT_TLS_PEM_BYTES 32768             /* each of an authority, a certificate chain, a key */
+#define LIMIT_WEBHOOK_BODY_BYTES (256 * 1024) /* all of these, and their escapes */
+#define LIMIT_NOTICES_PER_MINUTE 60 /* of a project, told singly; the rest by their count */
+#define LIMIT_LIST_ITEMS 100        /* eventTypes, channels, customerExternalIds of one webhook */
 
 /* Schemas. */
 #define LIMIT_SCHEMA_BYTES (64 * 1024)
@@ -79,8 +84,6 @@
 #define LIMIT_SLOW_MS 5000     /* an attempt that takes longer is slow */
 #define LIMIT_STUCK_MS 1000    /* a destination from which nothing has come back for so long */
 #define LIMIT_TURN_BYTES 16384 /* a unit of a project's turn */
-#define LIMIT_TRANSFORM_BYTES 16384
-#define LIMIT_SCHEMA_BYTES (64 * 1024)
 #define LIMIT_LEASE_MS 10000
 #define LIMIT_LEASE_RENEW_MS 3000
 #define LIMIT_DRAIN_MS 10000

@@ -7,4 +7,4 @@ WITH a AS (DELETE FROM idempotency_keys WHERE created_at < dlo_now() - interval 
      c AS (DELETE FROM sign_in_failures WHERE at < dlo_now() - interval '15 minutes'),
      d AS (DELETE FROM senders WHERE seen_at < clock_timestamp() - interval '1 hour'),
      e AS (DELETE FROM expired_counts WHERE day < dlo_day(dlo_now()) - 400)
-SELECT 1
+SELECT dlo_cut_audit()
