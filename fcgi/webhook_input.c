@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "common/event_type.h"
+#include "common/json_schema.h"
 #include "common/limits.h"
 #include "common/seal.h"
 #include "common/url_policy.h"
