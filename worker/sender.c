@@ -1,5 +1,5 @@
 /*
- * See sender.h. Owns the loop: one epoll set with libcurl's sockets, two database connections, the resolver's event and
+ * See sender.h. Owns the loop: one epoll set with libcurl's sockets, two database connections, the resolver's sockets and
  * the signals. Admission is here and nowhere else. Must never wait for anything but epoll_wait.
  *
  * A crash leaves in `ready` every row that had no committed outcome: whoever owns the shard next sends it again, so a
@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -32,7 +31,6 @@
 #define EVENTS 256
 #define SWEEP_MS 100
 #define MINUTE_MS 60000
-#define RESOLVER_THREADS 8
 #define UNWRITABLE_PAUSE_MS 60000
 #define LONG_BLOCK_MS 60000 /* a Retry-After beyond it: what was read ahead is given up */
 
@@ -42,7 +40,7 @@ struct sender {
     const struct config *config;
     struct page_sender *page;
     struct uuid owner;
-    int epoll_fd, signal_fd, resolver_fd;
+    int epoll_fd, signal_fd;
     struct address_allow allow;
     struct seal_keyring *keyring;
     struct leases leases;
@@ -83,6 +81,11 @@ static void watch_fd(struct sender *s, enum source source, int fd, unsigned even
 static void watch_curl(void *arg, int fd, unsigned events, bool known)
 {
     watch_fd(arg, SOURCE_CURL, fd, events, known);
+}
+
+static void watch_resolver(void *arg, int fd, unsigned events, bool known)
+{
+    watch_fd(arg, SOURCE_RESOLVER, fd, events, known);
 }
 
 static void watch_pipe(void *arg, struct pipe *p, int fd, bool want_write)
@@ -275,6 +278,21 @@ static void fail_at_once(struct sender *s, struct attempt *a, enum reason reason
     hand_over(s, a);
 }
 
+/* What it means that there is no address to connect to. */
+static const struct {
+    enum reason reason;
+    bool permanent;
+    const char *code, *why;
+} unresolved[] = {
+    [RESOLVER_REFUSED] = {REASON_ADDRESS_REFUSED, true, "address_refused",
+                          "the name has no address that is public or on the operator's allow list"},
+    [RESOLVER_NO_NAME] = {REASON_DNS, true, "nxdomain", "the name does not exist"},
+    [RESOLVER_SERVFAIL] = {REASON_DNS, false, "dns_servfail",
+                           "the name servers could not look up the name"},
+    [RESOLVER_TIMEOUT] = {REASON_DNS, false, "dns_timeout",
+                          "the name servers did not answer in time"},
+};
+
 /* The request of a row that was taken from its queue. `answer`: what its name resolved to. */
 static void begin(struct sender *s, struct delivery *row, enum resolver_answer answer,
                   const struct sockaddr_storage *pin)
@@ -292,13 +310,9 @@ static void begin(struct sender *s, struct delivery *row, enum resolver_answer a
     a->url = strdup(d->set.redacted_url ? d->set.redacted_url : "");
     if (d->set.refused)
         fail_at_once(s, a, REASON_ADDRESS_REFUSED, true, "url_refused", d->set.refused);
-    else if (answer == RESOLVER_REFUSED)
-        fail_at_once(s, a, REASON_ADDRESS_REFUSED, true, "address_refused",
-                     "the name has no address that is public or on the operator's allow list");
-    else if (answer == RESOLVER_NO_NAME)
-        fail_at_once(s, a, REASON_DNS, true, "nxdomain", "the name does not exist");
-    else if (answer == RESOLVER_TROUBLE)
-        fail_at_once(s, a, REASON_DNS, false, "dns_failure", "the name could not be looked up");
+    else if (answer != RESOLVER_HIT)
+        fail_at_once(s, a, unresolved[answer].reason, unresolved[answer].permanent,
+                     unresolved[answer].code, unresolved[answer].why);
     else if (transfers_start(s->transfers, a, d->set.url.is_literal ? NULL : pin))
         fail_at_once(s, a, REASON_INTERNAL, false, "no_memory", "the request could not be made");
     else {
@@ -354,7 +368,7 @@ static void send_one(struct sender *s, struct destination *d)
         return;
     }
     if (!d->set.refused && !d->set.url.is_literal)
-        answer = resolver_get(s->resolver, d->set.url.host, s->now_ms, &pin);
+        answer = resolver_get(s->resolver, d->set.project_id, d->set.url.host, s->now_ms, &pin);
     if (answer == RESOLVER_PENDING) {
         d->resolving = true;
         return;
@@ -393,8 +407,7 @@ static void admit(struct sender *s)
 static void sweep_one(struct destination *d, void *arg)
 {
     struct sender *s = arg;
-    d->resolving =
-        false; /* asked again: a look-up that hangs is given up by the resolver, and nobody tells us */
+    d->resolving = false; /* asked again: a name whose project's line was full gets in this way */
     destinations_offer(s->destinations, d, s->now_ms);
 }
 
@@ -428,11 +441,10 @@ static void name_answered(struct destination *d, void *arg)
     destinations_offer(s->destinations, d, s->now_ms);
 }
 
-static void names_answered(struct sender *s)
+static void names_answered(void *arg)
 {
-    uint64_t n;
-    if (read(s->resolver_fd, &n, sizeof n) > 0)
-        destinations_each(s->destinations, name_answered, s);
+    struct sender *s = arg;
+    destinations_each(s->destinations, name_answered, s);
 }
 
 static void stop(struct sender *s)
@@ -513,7 +525,8 @@ static void handle(struct sender *s, const struct epoll_event *ev)
         pipe_ready(s->write_pipe, s->now_ms);
         break;
     case SOURCE_RESOLVER:
-        names_answered(s);
+        resolver_ready(s->resolver, fd, ev->events & (EPOLLIN | EPOLLERR | EPOLLHUP),
+                       ev->events & EPOLLOUT);
         break;
     case SOURCE_SIGNAL:
         read_signal(s);
@@ -534,7 +547,9 @@ static int64_t tick(struct sender *s)
     next = earliest(next, pipe_tick(s->write_pipe, s->now_ms));
     if (s->now_ms >= s->sweep_at_ms)
         sweep(s);
+    resolver_tick(s->resolver, s->now_ms); /* tells whose names were looked up */
     admit(s);
+    next = earliest(next, resolver_tick(s->resolver, s->now_ms)); /* admission begins look-ups */
     next = earliest(next, writer_tick(s->writer, s->write_pipe, s->now_ms));
     next = earliest(next, reader_tick(s->reader, s->read_pipe, s->now_ms));
     next =
@@ -597,13 +612,11 @@ static int open_descriptors(struct sender *s)
     sigprocmask(SIG_BLOCK, &stops, NULL);
     s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     s->signal_fd = signalfd(-1, &stops, SFD_NONBLOCK | SFD_CLOEXEC);
-    s->resolver_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (s->epoll_fd < 0 || s->signal_fd < 0 || s->resolver_fd < 0) {
+    if (s->epoll_fd < 0 || s->signal_fd < 0) {
         log_error("cannot open descriptors: %s", strerror(errno));
         return -1;
     }
     watch_fd(s, SOURCE_SIGNAL, s->signal_fd, EPOLLIN, false);
-    watch_fd(s, SOURCE_RESOLVER, s->resolver_fd, EPOLLIN, false);
     return 0;
 }
 
@@ -644,6 +657,7 @@ static int make_parts(struct sender *s)
     const char *dsn = s->config->dsn_worker[0] ? s->config->dsn_worker : s->config->dsn_owner;
     const char *ca = ca_file(s->config);
     struct transfers_owner transfers_owner = {s, watch_curl, transfer_done};
+    struct resolver_owner resolver_owner = {s, watch_resolver, names_answered};
     struct pipe_owner pipe_owner = {s, watch_pipe, notified, pipe_connected, pipe_lost};
     struct reader_owner reader_owner = {s, changed, ends, counters, outcomes_wait};
     s->destinations = destinations_new();
@@ -651,7 +665,9 @@ static int make_parts(struct sender *s)
     struct reader_set set = {&s->owner, &s->page->dead_owner, &s->leases, s->destinations,
                              s->held,   s->keyring,           &s->allow};
     s->transfers = transfers_new(ca, &s->allow, s->page, &transfers_owner);
-    s->resolver = resolver_new(RESOLVER_THREADS, s->resolver_fd, &s->allow);
+    s->resolver = resolver_new(s->config->dns_servers, &s->allow, &resolver_owner);
+    if (!s->resolver)
+        return -1;
     s->reader = reader_new(&set, &reader_owner);
     s->writer = writer_new(&s->owner, &s->leases, settled, s);
     s->read_pipe = pipe_new(dsn, "dlo-sender", "dlo_wake", &pipe_owner);

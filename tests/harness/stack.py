@@ -25,6 +25,7 @@ intake = {intake}
 desk = {desk}
 senders = {senders}
 allow_nets = "{allow_nets}"
+dns_servers = "{dns_servers}"
 key_file = "{base}/dlo.keys"
 ca_file = "/etc/ssl/certs/ca-certificates.crt"
 log_format = "text"
@@ -42,9 +43,11 @@ def free_port():
 
 
 class Stack:
-    def __init__(self, cluster, *, senders=1, intake=2, desk=2, allow_nets="127.0.0.0/8", worker=True, env=None):
+    def __init__(self, cluster, *, senders=1, intake=2, desk=2, allow_nets="127.0.0.0/8", dns_servers="", worker=True,
+                 env=None):
         self.cluster = cluster
-        self.options = {"senders": senders, "intake": intake, "desk": desk, "allow_nets": allow_nets}
+        self.options = {"senders": senders, "intake": intake, "desk": desk, "allow_nets": allow_nets,
+                        "dns_servers": dns_servers}
         self.env = env
         self.database = cluster.new_database()
         self.base = cluster.base / self.database
