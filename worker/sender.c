@@ -1,6 +1,6 @@
 /*
- * See sender.h. Owns the loop: one epoll set with libcurl's sockets, two database connections, the resolver's sockets and
- * the signals. Admission is here and nowhere else. Must never wait for anything but epoll_wait.
+ * See sender.h. Owns the loop: one epoll set with libcurl's sockets, two database connections, the resolver's sockets
+ * and the signals. Admission is here and nowhere else. Must never wait for anything but epoll_wait.
  *
  * A crash leaves in `ready` every row that had no committed outcome: whoever owns the shard next sends it again, so a
  * receiver may see the requests that were under way a second time, with the same webhook-id.
