@@ -10,7 +10,7 @@
 
 #include "common/log.h"
 #include "worker/lookups.h"
-#include "worker/turns.h"
+#include "worker/name_lines.h"
 
 #define SLOTS 16384
 #define EVICT_STEPS 64 /* names that are being looked up are passed over, so many at a time */
@@ -18,7 +18,7 @@
 struct name {
     struct name *next;          /* in its slot */
     struct name *newer, *older; /* by last use */
-    struct turns_place places[TURNS_PLACES];
+    struct name_lines_place places[NAME_LINES_PLACES];
     bool waiting, under_way;
     int32_t project_id; /* on whose behalf it is being looked up */
     enum resolver_answer answer;
@@ -34,7 +34,7 @@ struct resolver {
     struct resolver_owner owner;
     struct name_servers servers;
     struct lookups *lookups;
-    struct turns *turns;
+    struct name_lines *turns;
     struct name *slots[SLOTS];
     struct name *newest, *oldest;
     uint64_t seed;
@@ -88,7 +88,7 @@ static void touch(struct resolver *r, struct name *n)
 static bool in_use(const struct name *n)
 {
     bool used = n->under_way;
-    for (int i = 0; i < TURNS_PLACES; i++)
+    for (int i = 0; i < NAME_LINES_PLACES; i++)
         used = used || n->places[i].standing;
     return used;
 }
@@ -125,7 +125,7 @@ static struct name *add(struct resolver *r, const char *host)
     if (!n)
         return NULL;
     memcpy(n->host, host, len);
-    for (int i = 0; i < TURNS_PLACES; i++)
+    for (int i = 0; i < NAME_LINES_PLACES; i++)
         n->places[i].name = n;
     struct name **slot = slot_of(r, host);
     n->next = *slot;
@@ -186,7 +186,7 @@ static void ended(void *arg, void *name, const struct lookups_answer *a)
     struct name *n = name;
     n->under_way = false;
     r->news = true;
-    turns_end(r->turns, n->project_id);
+    name_lines_end(r->turns, n->project_id);
     learn(n, a, r->now_ms);
 }
 
@@ -205,21 +205,21 @@ static void begin(struct resolver *r, struct name *n, int32_t project_id)
 
 static void begin_some(struct resolver *r)
 {
-    struct turns_place *place;
-    while (lookups_count(r->lookups) < LIMIT_DNS_LOOKUPS && (place = turns_take(r->turns))) {
+    struct name_lines_place *place;
+    while (lookups_count(r->lookups) < LIMIT_DNS_LOOKUPS && (place = name_lines_take(r->turns))) {
         struct name *n = place->name;
         if (n->waiting)
             begin(r, n, place->project_id);
         else /* it was begun from another project's line */
-            turns_end(r->turns, place->project_id);
+            name_lines_end(r->turns, place->project_id);
     }
 }
 
 /* Sees to it that it stands in the project's line. If that is full the caller asks again, and gets in some time. */
 static void want(struct resolver *r, struct name *n, int32_t project_id)
 {
-    struct turns_place *place = NULL;
-    for (int i = 0; i < TURNS_PLACES; i++) {
+    struct name_lines_place *place = NULL;
+    for (int i = 0; i < NAME_LINES_PLACES; i++) {
         if (n->places[i].standing && n->places[i].project_id == project_id) {
             n->waiting = true;
             return;
@@ -229,7 +229,7 @@ static void want(struct resolver *r, struct name *n, int32_t project_id)
     }
     if (place) {
         place->project_id = project_id;
-        if (turns_join(r->turns, place))
+        if (name_lines_join(r->turns, place))
             return;
     }
     n->waiting = true;
@@ -264,7 +264,7 @@ struct resolver *resolver_new(const char *servers, const struct address_allow *a
     struct lookups_owner lookups_owner = {r, watch, ended};
     r->owner = *owner;
     (void)!getrandom(&r->seed, sizeof r->seed, 0);
-    r->turns = turns_new(LIMIT_DNS_PROJECT_LOOKUPS, LIMIT_DNS_PROJECT_WAITING);
+    r->turns = name_lines_new(LIMIT_DNS_PROJECT_LOOKUPS, LIMIT_DNS_PROJECT_WAITING);
     r->lookups = lookups_new(&r->servers, allow, &lookups_owner);
     if (!r->turns || !r->lookups)
         log_error("no memory for the resolver");
@@ -281,7 +281,7 @@ void resolver_free(struct resolver *r)
     lookups_free(r->lookups);
     while (r->newest)
         drop(r, r->newest);
-    turns_free(r->turns);
+    name_lines_free(r->turns);
     free(r);
 }
 

@@ -7,7 +7,7 @@
  *
  * An answer is kept for its TTL within LIMIT_DNS_TTL_*; NXDOMAIN and trouble shorter, see common/limits.h. A name that
  * is in use is looked up again in the last quarter of its time, so that nobody waits for it; it is never given out
- * longer than that. How many are looked up at once, and for whom, is in turns.h; how one is, in lookups.h.
+ * longer than that. How many are looked up at once, and for whom, is in name_lines.h; how one is, in lookups.h.
  */
 #ifndef DLO_WORKER_RESOLVER_H
 #define DLO_WORKER_RESOLVER_H

@@ -1,8 +1,8 @@
 /*
- * See turns.h. Owns the lines and the ring of those that may go: somebody stands in them and their share is not used
+ * See name_lines.h. Owns the lines and the ring of those that may go: somebody stands in them and their share is not used
  * up. Must never let a project be served twice while another one in the ring waits.
  */
-#include "worker/turns.h"
+#include "worker/name_lines.h"
 
 #include <stdlib.h>
 
@@ -12,20 +12,20 @@ struct line {
     struct line *next_in_slot;
     struct line *next_in_ring;
     int32_t project_id;
-    struct turns_place *head, *tail;
+    struct name_lines_place *head, *tail;
     int standing, under_way;
     bool in_ring;
 };
 
-struct turns {
+struct name_lines {
     int share, longest;
     struct line *slots[SLOTS];
     struct line *first, *last; /* the ring */
 };
 
-struct turns *turns_new(int share, int longest)
+struct name_lines *name_lines_new(int share, int longest)
 {
-    struct turns *t = calloc(1, sizeof *t);
+    struct name_lines *t = calloc(1, sizeof *t);
     if (t) {
         t->share = share;
         t->longest = longest;
@@ -33,7 +33,7 @@ struct turns *turns_new(int share, int longest)
     return t;
 }
 
-void turns_free(struct turns *t)
+void name_lines_free(struct name_lines *t)
 {
     for (size_t i = 0; t && i < SLOTS; i++)
         while (t->slots[i]) {
@@ -44,7 +44,7 @@ void turns_free(struct turns *t)
     free(t);
 }
 
-static struct line **find(struct turns *t, int32_t project_id)
+static struct line **find(struct name_lines *t, int32_t project_id)
 {
     struct line **at = &t->slots[(uint32_t)project_id % SLOTS];
     while (*at && (*at)->project_id != project_id)
@@ -52,7 +52,7 @@ static struct line **find(struct turns *t, int32_t project_id)
     return at;
 }
 
-static struct line *find_or_make(struct turns *t, int32_t project_id)
+static struct line *find_or_make(struct name_lines *t, int32_t project_id)
 {
     struct line **at = find(t, project_id);
     if (!*at && (*at = calloc(1, sizeof **at)))
@@ -60,7 +60,7 @@ static struct line *find_or_make(struct turns *t, int32_t project_id)
     return *at;
 }
 
-static void offer(struct turns *t, struct line *l)
+static void offer(struct name_lines *t, struct line *l)
 {
     if (l->in_ring || !l->head || l->under_way >= t->share)
         return;
@@ -73,7 +73,7 @@ static void offer(struct turns *t, struct line *l)
     t->last = l;
 }
 
-int turns_join(struct turns *t, struct turns_place *place)
+int name_lines_join(struct name_lines *t, struct name_lines_place *place)
 {
     struct line *l = find_or_make(t, place->project_id);
     if (!l || l->standing >= t->longest)
@@ -90,7 +90,7 @@ int turns_join(struct turns *t, struct turns_place *place)
     return 0;
 }
 
-struct turns_place *turns_take(struct turns *t)
+struct name_lines_place *name_lines_take(struct name_lines *t)
 {
     struct line *l = t->first;
     if (!l)
@@ -100,7 +100,7 @@ struct turns_place *turns_take(struct turns *t)
         t->last = NULL;
     l->in_ring = false;
 
-    struct turns_place *place = l->head;
+    struct name_lines_place *place = l->head;
     l->head = place->next;
     if (!l->head)
         l->tail = NULL;
@@ -111,7 +111,7 @@ struct turns_place *turns_take(struct turns *t)
     return place;
 }
 
-void turns_end(struct turns *t, int32_t project_id)
+void name_lines_end(struct name_lines *t, int32_t project_id)
 {
     struct line **at = find(t, project_id), *l = *at;
     if (!l)
