@@ -71,6 +71,7 @@ int config_load(const char *path, struct config *out)
         CFG_SIMPLE_STR("worker_user", &out->worker_user),
         CFG_SIMPLE_STR("key_file", &out->key_file),
         CFG_SIMPLE_STR("allow_nets", &out->allow_nets),
+        CFG_SIMPLE_STR("dns_servers", &out->dns_servers),
         CFG_SIMPLE_STR("ca_file", &out->ca_file),
         CFG_SIMPLE_STR("log_format", &out->log_format),
         CFG_SIMPLE_STR("log_level", &out->log_level),
@@ -105,7 +106,7 @@ int config_load(const char *path, struct config *out)
                         &out->public_url,   &out->intake_socket,   &out->desk_socket,
                         &out->socket_group, &out->web_server_user, &out->worker_user,
                         &out->key_file,     &out->allow_nets,      &out->ca_file,
-                        &out->log_format,   &out->log_level};
+                        &out->log_format,   &out->log_level,       &out->dns_servers};
     for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
         if (!*strings[i])
             *strings[i] = strdup("");
@@ -117,7 +118,7 @@ void config_release(struct config *c)
     char *strings[] = {c->dsn_owner,     c->dsn_api,     c->dsn_worker,   c->public_url,
                        c->intake_socket, c->desk_socket, c->socket_group, c->web_server_user,
                        c->worker_user,   c->key_file,    c->allow_nets,   c->ca_file,
-                       c->log_format,    c->log_level};
+                       c->log_format,    c->log_level,   c->dns_servers};
     for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
         free(strings[i]);
     *c = (struct config){0};

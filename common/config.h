@@ -20,6 +20,7 @@ struct config {
     char *worker_user;   /* user to become when started as root; empty: stay */
     char *key_file;      /* keyring for secrets at rest, mode 0600 */
     char *allow_nets;    /* the operator's allow list of non-public networks */
+    char *dns_servers;   /* "ip[:port], …" to ask instead of the system's */
     char *ca_file;       /* CA bundle for receivers */
     char *log_format;
     char *log_level;

@@ -88,4 +88,23 @@
 #define LIMIT_LEASE_RENEW_MS 3000
 #define LIMIT_DRAIN_MS 10000
 
+/* Names. */
+#define LIMIT_DNS_LOOKUPS                                                                          \
+    64 /* under way in one sender: with each hanging for the whole 5 s, 12 others still end a second */
+#define LIMIT_DNS_PROJECT_LOOKUPS                                                                  \
+    (LIMIT_DNS_LOOKUPS / 4)            /* of one project, whose names may all be dead */
+#define LIMIT_DNS_PROJECT_WAITING 1000 /* names of one project in line; more ask again later */
+#define LIMIT_DNS_LOOKUP_MS 5000 /* one name in all, both families; as long as glibc's one try */
+#define LIMIT_DNS_NAMES 20000    /* kept, as many as idle destinations */
+#define LIMIT_DNS_SERVERS 8
+#define LIMIT_DNS_RECORDS                                                                          \
+    256 /* read of one answer: c-ares 1.18 takes 0.06 ms for them, 21 to 35 for 4,000 (measured) */
+#define LIMIT_DNS_ADDRESSES 8 /* kept of one answer */
+#define LIMIT_DNS_TTL_MIN_S 5 /* a TTL of 0 must not become a query for each request */
+#define LIMIT_DNS_TTL_MAX_S                                                                        \
+    300 /* as long as a connection lives: a receiver that moves is followed within five minutes */
+#define LIMIT_DNS_NO_NAME_S                                                                        \
+    30 /* NXDOMAIN: a record that was just made must not wait for an SOA's hour */
+#define LIMIT_DNS_TROUBLE_S 5 /* SERVFAIL, no answer: of no use to the next retry if kept longer */
+
 #endif

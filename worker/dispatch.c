@@ -17,7 +17,7 @@ static void inject_fault(const struct sender *s, const struct delivery *row)
         abort();
 }
 
-/* What a name that has no usable address means; NULL: it has one, or is still being looked up. */
+/* What it means that there is no address to connect to. */
 static const struct lookup_failure {
     enum resolver_answer answer;
     enum reason reason;
@@ -27,7 +27,9 @@ static const struct lookup_failure {
     {RESOLVER_REFUSED, REASON_ADDRESS_REFUSED, true, "address_refused",
      "the name has no address that is public or on the operator's allow list"},
     {RESOLVER_NO_NAME, REASON_DNS, true, "nxdomain", "the name does not exist"},
-    {RESOLVER_TROUBLE, REASON_DNS, false, "dns_failure", "the name could not be looked up"},
+    {RESOLVER_SERVFAIL, REASON_DNS, false, "dns_servfail",
+     "the name servers could not look up the name"},
+    {RESOLVER_TIMEOUT, REASON_DNS, false, "dns_timeout", "the name servers did not answer in time"},
 };
 
 static const struct lookup_failure *lookup_failure(enum resolver_answer answer)
@@ -81,7 +83,7 @@ static enum resolver_answer look_up(struct sender *s, const struct destination *
     *pin = d->set.url.addr;
     if (d->set.refused || d->set.url.is_literal)
         return RESOLVER_HIT;
-    return resolver_get(s->resolver, d->set.url.host, s->now_ms, pin);
+    return resolver_get(s->resolver, d->set.project_id, d->set.url.host, s->now_ms, pin);
 }
 
 /* Takes one delivery of a lane as far as it goes now. False: it waits, and so does its destination. */

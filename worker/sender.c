@@ -1,6 +1,6 @@
 /*
- * See sender.h. Owns the loop: one epoll set with libcurl's sockets, two database connections, the resolver's event and
- * the signals. Admission is here and nowhere else. Must never wait for anything but epoll_wait.
+ * See sender.h. Owns the loop: one epoll set with libcurl's sockets, two database connections, the resolver's sockets
+ * and the signals. Must never wait for anything but epoll_wait.
  *
  * A crash leaves in `ready` every row that had no committed outcome: whoever owns the shard next sends it again, so a
  * receiver may see the requests that were under way a second time, with the same webhook-id.
@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -25,7 +24,6 @@
 #define EVENTS 256
 #define SWEEP_MS 100
 #define MINUTE_MS 60000
-#define RESOLVER_THREADS 8
 
 enum source { SOURCE_CURL, SOURCE_READ, SOURCE_WRITE, SOURCE_RESOLVER, SOURCE_SIGNAL };
 
@@ -48,6 +46,11 @@ static void watch_fd(struct sender *s, enum source source, int fd, unsigned even
 static void watch_curl(void *arg, int fd, unsigned events, bool known)
 {
     watch_fd(arg, SOURCE_CURL, fd, events, known);
+}
+
+static void watch_resolver(void *arg, int fd, unsigned events, bool known)
+{
+    watch_fd(arg, SOURCE_RESOLVER, fd, events, known);
 }
 
 static void watch_pipe(void *arg, struct pipe *p, int fd, bool want_write)
@@ -74,8 +77,7 @@ void sending_offer(struct sender *s, struct destination *d)
 static void sweep_one(struct destination *d, void *arg)
 {
     struct sender *s = arg;
-    d->resolving =
-        false; /* asked again: a look-up that hangs is given up by the resolver, and nobody tells us */
+    d->resolving = false; /* asked again: a name whose project's line was full gets in this way */
     outcomes_cool(s, d);
     admission_restand(&s->admission, d, s->now_ms);
     sending_offer(s, d);
@@ -114,11 +116,10 @@ static void name_answered(struct destination *d, void *arg)
     sending_offer(s, d);
 }
 
-static void names_answered(struct sender *s)
+static void names_answered(void *arg)
 {
-    uint64_t n;
-    if (read(s->resolver_fd, &n, sizeof n) > 0)
-        destinations_each(s->destinations, name_answered, s);
+    struct sender *s = arg;
+    destinations_each(s->destinations, name_answered, s);
 }
 
 static void stop(struct sender *s)
@@ -205,7 +206,8 @@ static void handle(struct sender *s, const struct epoll_event *ev)
         pipe_ready(s->write_pipe, s->now_ms);
         break;
     case SOURCE_RESOLVER:
-        names_answered(s);
+        resolver_ready(s->resolver, fd, ev->events & (EPOLLIN | EPOLLERR | EPOLLHUP),
+                       ev->events & EPOLLOUT);
         break;
     case SOURCE_SIGNAL:
         read_signal(s);
@@ -226,7 +228,9 @@ static int64_t tick(struct sender *s)
     next = earliest(next, pipe_tick(s->write_pipe, s->now_ms));
     if (s->now_ms >= s->sweep_at_ms)
         sweep(s);
+    resolver_tick(s->resolver, s->now_ms); /* tells whose names were looked up */
     dispatch_admit(s);
+    next = earliest(next, resolver_tick(s->resolver, s->now_ms)); /* admission begins look-ups */
     next = earliest(next, writer_tick(s->writer, s->write_pipe, s->now_ms));
     next = earliest(next, reader_tick(s->reader, s->read_pipe, s->now_ms));
     next =
@@ -289,13 +293,11 @@ static int open_descriptors(struct sender *s)
     sigprocmask(SIG_BLOCK, &stops, NULL);
     s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     s->signal_fd = signalfd(-1, &stops, SFD_NONBLOCK | SFD_CLOEXEC);
-    s->resolver_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (s->epoll_fd < 0 || s->signal_fd < 0 || s->resolver_fd < 0) {
+    if (s->epoll_fd < 0 || s->signal_fd < 0) {
         log_error("cannot open descriptors: %s", strerror(errno));
         return -1;
     }
     watch_fd(s, SOURCE_SIGNAL, s->signal_fd, EPOLLIN, false);
-    watch_fd(s, SOURCE_RESOLVER, s->resolver_fd, EPOLLIN, false);
     return 0;
 }
 
@@ -346,6 +348,7 @@ static int make_parts(struct sender *s)
     const char *ca = ca_file(s->config);
     read_breaker_rules(s);
     struct transfers_owner transfers_owner = {s, watch_curl, outcomes_transfer_done};
+    struct resolver_owner resolver_owner = {s, watch_resolver, names_answered};
     struct pipe_owner pipe_owner = {s, watch_pipe, notified, pipe_connected, pipe_lost};
     struct reader_owner reader_owner = {s, changed, end_row, counters, outcomes_wait};
     struct remotes_rules remotes_rules = {(int)s->config->address_concurrency,
@@ -358,7 +361,9 @@ static int make_parts(struct sender *s)
     struct reader_set set = {&s->owner, &s->page->dead_owner, &s->leases, s->destinations,
                              s->held,   s->keyring,           &s->allow};
     s->transfers = transfers_new(ca, &s->allow, s->page, &transfers_owner);
-    s->resolver = resolver_new(RESOLVER_THREADS, s->resolver_fd, &s->allow);
+    s->resolver = resolver_new(s->config->dns_servers, &s->allow, &resolver_owner);
+    if (!s->resolver)
+        return -1; /* it has said why */
     s->reader = reader_new(&set, &reader_owner);
     s->writer = writer_new(&s->owner, &s->leases, outcomes_settled, s);
     s->read_pipe = pipe_new(dsn, "dlo-sender", "dlo_wake", &pipe_owner);

@@ -24,7 +24,7 @@ struct sender {
     const struct config *config;
     struct page_sender *page;
     struct uuid owner;
-    int epoll_fd, signal_fd, resolver_fd;
+    int epoll_fd, signal_fd;
     struct address_allow allow;
     struct seal_keyring *keyring;
     struct breaker_rules breaker_rules;
