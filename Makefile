@@ -30,14 +30,14 @@ ifneq ($(filter-out $(outer),$(or $(MAKECMDGOALS),all)),)
 endif
 
 warnings := -Wall -Wextra -Wformat=2 -Wshadow -Wconversion -Wvla -Wimplicit-fallthrough
-cflags   := -std=c11 -D_GNU_SOURCE -DDLO_VERSION='"$(VERSION)"' -I. -I$(GEN) -pthread $(warnings) $(LIB_CFLAGS)
+cflags   := -std=c11 -D_GNU_SOURCE -DDLO_VERSION='"$(VERSION)"' -I. -I$(GEN) $(warnings) $(LIB_CFLAGS)
 ifdef DEV
 cflags   += -O1 -g -Werror -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined \
             -include conf/lint/banned.h
-ldflags  := -fsanitize=address,undefined -pthread
+ldflags  := -fsanitize=address,undefined
 else
 cflags   += -O2 -g $(HARDENING_CFLAGS)
-ldflags  := $(HARDENING_LDFLAGS) -Wl,--as-needed -pthread
+ldflags  := $(HARDENING_LDFLAGS) -Wl,--as-needed
 endif
 
 # --- the library and the three programs -----------------------------------------------------------------------------
@@ -225,5 +225,6 @@ help:
 	@echo "Settings of run, up and down, given as 'make run DLO_PORT=9000' or in the environment:"
 	@echo "  DLO_PORT=8080  DLO_BIND=127.0.0.1  DLO_VAR=var            where it listens, where its data lies"
 	@echo "  DLO_ALLOW_NETS=127.0.0.1/32                               networks besides public ones webhooks may reach"
+	@echo "  DLO_DNS_SERVERS=                                          name servers to ask instead of the system's"
 	@echo "  DLO_SENDERS=2  DLO_INTAKE=4  DLO_DESK=2                   processes"
 	@echo "  DLO_INSTALL=no                                            install nothing, list what is missing"

@@ -11,7 +11,6 @@
 #include <arpa/inet.h>
 #include <ifaddrs.h>
 #include <netinet/in.h>
-#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,7 +55,6 @@ static const struct address_net denied_v6[] = {
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
-static pthread_mutex_t own_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct address_net own[OWN_MAX];
 static size_t own_count;
 static bool own_tried;
@@ -127,7 +125,7 @@ static size_t collect_own(const struct ifaddrs *list, struct address_net *out)
     return n;
 }
 
-static int refresh_locked(void)
+int address_guard_refresh(void)
 {
     struct ifaddrs *list;
 
@@ -139,26 +137,11 @@ static int refresh_locked(void)
     return 0;
 }
 
-int address_guard_refresh(void)
-{
-    int rc;
-
-    pthread_mutex_lock(&own_lock);
-    rc = refresh_locked();
-    pthread_mutex_unlock(&own_lock);
-    return rc;
-}
-
 static bool is_own(const struct address_net *addr)
 {
-    bool found;
-
-    pthread_mutex_lock(&own_lock);
     if (!own_tried)
-        (void)refresh_locked();
-    found = any_holds(own, own_count, addr);
-    pthread_mutex_unlock(&own_lock);
-    return found;
+        (void)address_guard_refresh();
+    return any_holds(own, own_count, addr);
 }
 
 /* ---- the verdict ---- */

@@ -51,7 +51,6 @@ bool address_guard_listed(const struct sockaddr *addr, const struct address_allo
  * Reads the addresses of the host's interfaces (getifaddrs) into the cache that checks use; the
  * first check does it by itself. Call it every minute. Returns -1 and keeps the old list if the
  * system refuses, as it does where AF_NETLINK is forbidden: the start-up should say so.
- * Thread-safe, as are the checks.
  */
 int address_guard_refresh(void);
 

@@ -20,13 +20,21 @@ struct config {
     char *worker_user;   /* user to become when started as root; empty: stay */
     char *key_file;      /* keyring for secrets at rest, mode 0600 */
     char *allow_nets;    /* the operator's allow list of non-public networks */
+    char *dns_servers;   /* "ip[:port], …" to ask instead of the system's */
     char *ca_file;       /* CA bundle for receivers */
     char *log_format;
     char *log_level;
-    long intake;    /* responder processes for events */
-    long desk;      /* responder processes for the rest */
-    long senders;   /* sender processes */
-    long sandboxes; /* processes that run transforms, for each sender; 0: none */
+    long intake;           /* responder processes for events */
+    long desk;             /* responder processes for the rest */
+    long senders;          /* sender processes */
+    long sandboxes;        /* processes that run transforms, for each sender; 0: none */
+    long breaker_requests; /* a circuit opens when, of at least so many requests (0: never) ... */
+    long breaker_percent;  /* ... this share failed ... */
+    long breaker_window;   /* ... within so many seconds; */
+    long breaker_cooldown; /* the first pause, in seconds */
+    long address_concurrency; /* requests at once from a project to one address; 0: no cap */
+    long address_rate;        /* a second; 0: no cap */
+    int address_caps_allowed; /* addresses in allow_nets as well (0 or 1) */
 };
 
 int config_load(const char *path, struct config *out);

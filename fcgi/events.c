@@ -15,6 +15,7 @@
 #include "common/event_type.h"
 #include "common/pg_array.h"
 #include "fcgi/event_input.h"
+#include "fcgi/event_schemas.h"
 #include "fcgi/handlers.h"
 #include "fcgi/page.h"
 #include "fcgi_sql.h"
@@ -88,6 +89,8 @@ static bool dedup_key(const struct event_input *e, const char *idempotency, int 
 static void answer_input_error(struct call *c, const struct event_input_error *err)
 {
     struct response_error field = {err->pointer, err->detail};
+    if (err->status == 503)
+        response_header(c->rs, "Retry-After", "1");
     response_problem(c->rs, err->status, err->code, err->detail, &field, err->pointer[0] ? 1 : 0);
 }
 
@@ -243,7 +246,8 @@ void events_post(struct call *c)
     if (refuse_loop(c) || read_idempotency_key(c, idempotency) < 0)
         return;
     if (event_input_read(c->rq->body, c->rq->body_len, (size_t)c->who.max_payload_bytes, &e.in,
-                         &err)) {
+                         &err) ||
+        event_schemas_check(c, &e.in, &err)) {
         answer_input_error(c, &err);
         page_count_events(0, 0, 0, 1);
         return;
@@ -364,7 +368,8 @@ static int batch_line(void *arg, size_t index, struct json_slice text)
         return 1;
     struct batch_line *line = &b->lines[b->count];
     line->rejected = event_input_read(text.p, text.len, (size_t)b->c->who.max_payload_bytes, &e,
-                                      &line->err) != 0;
+                                      &line->err) != 0 ||
+                     event_schemas_check(b->c, &e, &line->err) != 0;
     if (!line->rejected)
         batch_take(b, line, &e);
     b->count++;

@@ -24,6 +24,7 @@ extern const struct route audit_routes[];
 extern const struct route health_routes[];
 extern const struct route trials_routes[];
 extern const struct route ping_routes[];
+extern const struct route event_types_routes[];
 
 /* events.c */
 route_handler events_post, events_batch;
@@ -31,11 +32,12 @@ route_handler events_post, events_batch;
 route_handler event_views_get, event_views_list;
 
 /* webhooks.c */
-route_handler webhooks_create, webhooks_list, webhooks_get, webhooks_patch, webhooks_delete,
-    webhooks_pause, webhooks_resume, webhooks_retry_now, webhooks_rotate_secret,
-    webhooks_subscriptions;
-
-/* webhook_health.c */
+route_handler webhooks_create, webhooks_list, webhooks_get, webhooks_patch, webhooks_subscriptions;
+/* event_types.c */
+route_handler event_types_put, event_types_get, event_types_delete, event_types_list;
+/* webhook_acts.c, webhook_rotate.c, webhook_health.c */
+route_handler webhook_acts_pause, webhook_acts_resume, webhook_acts_retry_now, webhook_acts_delete;
+route_handler webhook_rotate_post;
 route_handler webhook_health_get;
 /* entries.c, deliveries.c, legacy.c, overview.c */
 route_handler entries_list, entries_get, entries_payload, entries_attempt, entries_redrive,

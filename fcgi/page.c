@@ -26,6 +26,7 @@ static const char *const event_names[EVENT_COUNTS] = {"accepted", "duplicate", "
 struct slot {
     _Alignas(64) _Atomic uint64_t by_class[6]; /* [2]: 2xx */
     _Atomic uint64_t events[EVENT_COUNTS];
+    _Atomic uint64_t schema_rejected;
     _Atomic uint64_t latency[NBOUNDS + 1];
     _Atomic uint64_t latency_sum_us;
     _Atomic int hashing;
@@ -75,6 +76,11 @@ void page_count_events(long accepted, long duplicate, long unroutable, long reje
     add(&mine->events[EVENTS_REJECTED], (uint64_t)rejected);
 }
 
+void page_count_schema_rejected(void)
+{
+    add(&mine->schema_rejected, 1);
+}
+
 /* Takes the place first and counts then: two at once may both be refused, but never both be one too many. */
 bool page_hash_begin(int most)
 {
@@ -117,6 +123,12 @@ static void events(struct buf *out)
     for (size_t i = 0; i < EVENT_COUNTS; i++)
         buf_printf(out, "dlo_events_total{status=\"%s\"} %llu\n", event_names[i],
                    sum(offsetof(struct slot, events) + i * sizeof(uint64_t)));
+    buf_printf(
+        out,
+        "# HELP dlo_events_schema_rejected_total Events refused by the schema of their type.\n"
+        "# TYPE dlo_events_schema_rejected_total counter\n"
+        "dlo_events_schema_rejected_total %llu\n",
+        sum(offsetof(struct slot, schema_rejected)));
 }
 
 static void latency(struct buf *out)

@@ -21,6 +21,9 @@ void page_count_request(int status, int64_t us);
 /* What became of submitted events. */
 void page_count_events(long accepted, long duplicate, long unroutable, long rejected);
 
+/* A payload that its event type's schema refused; it is also counted as rejected. */
+void page_count_schema_rejected(void);
+
 /* A place to hash a password in; false: too many do so already (429). At most `most` processes at once. */
 bool page_hash_begin(int most);
 void page_hash_end(void);

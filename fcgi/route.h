@@ -31,6 +31,7 @@ struct call {
     struct request *rq;
     struct response *rs;
     struct principal who;
+    int64_t schema_us;   /* processor time that event_schemas.c took for it */
     const char *args[4]; /* decoded path segments that matched "{…}" */
 };
 

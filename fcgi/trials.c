@@ -15,7 +15,6 @@
 #include "fcgi/event_input.h"
 #include "fcgi_sql.h"
 
-#define TRANSFORM_BYTES (64 * 1024)
 #define BODY_BYTES (LIMIT_PAYLOAD_BYTES + LIMIT_BODY_BYTES)
 #define MEMBERS_MAX 8
 #define DEPTH (LIMIT_JSON_DEPTH + 1)
@@ -41,12 +40,13 @@ static bool read_transform(struct call *c, struct json_slice v, struct input *in
                                "transform must be a string.");
         return false;
     }
-    in->transform = malloc(TRANSFORM_BYTES + 1);
-    if (in->transform && json_scan_text(v, in->transform, TRANSFORM_BYTES + 1, &n) == 0 && n > 0 &&
-        strlen(in->transform) == n)
+    in->transform = malloc(LIMIT_TRANSFORM_BYTES + 1);
+    if (in->transform && json_scan_text(v, in->transform, LIMIT_TRANSFORM_BYTES + 1, &n) == 0 &&
+        n > 0 && strlen(in->transform) == n)
         return true;
     response_field_problem(c->rs, 422, "invalid-transform", "/transform",
-                           "transform must be a jq program of 1 to %d bytes.", TRANSFORM_BYTES);
+                           "transform must be a jq program of 1 to %d bytes.",
+                           LIMIT_TRANSFORM_BYTES);
     return false;
 }
 

@@ -5,7 +5,7 @@
 #include <strings.h>
 
 #include "common/limits.h"
-#include "fcgi/webhook_input.h"
+#include "fcgi/webhook_pointer.h"
 
 /* API.md's list. A star stands for any rest. */
 static const char *const reserved[] = {
@@ -52,7 +52,7 @@ static int refuse(struct response *rs, int status, const char *code, const char 
                   const char *detail)
 {
     char pointer[160];
-    webhook_input_pointer("headers", name, pointer, sizeof pointer);
+    webhook_pointer("headers", name, pointer, sizeof pointer);
     response_field_problem(rs, status, code, pointer, "%s", detail);
     return -1;
 }

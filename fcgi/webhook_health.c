@@ -5,10 +5,31 @@
  */
 #include "fcgi/handlers.h"
 
+#include "fcgi/column.h"
 #include "fcgi_sql.h"
 
 #define HEALTH_QUEUE_ROWS 100000 /* past it "waiting" is a lower bound */
 #define HEALTH_ATTEMPT_ROWS 5000 /* the newest ones */
+
+/* The columns of webhook_health.sql. */
+enum health_column {
+    HEALTH_ID,
+    HEALTH_ENABLED,
+    HEALTH_REASON,
+    HEALTH_PAUSED,
+    HEALTH_OPEN,
+    HEALTH_DUE,
+    HEALTH_LATER,
+    HEALTH_FIRST_DRAWER,
+    HEALTH_LAST_DRAWER,
+    HEALTH_CIRCUIT,
+    HEALTH_OPENED,
+    HEALTH_PROBE,
+    HEALTH_COOLDOWN,
+    HEALTH_FAILURES,
+    HEALTH_REQUESTS,
+    HEALTH_TRIPPED_BY
+};
 
 static json_t *milliseconds(const PGresult *res, int col)
 {
@@ -24,9 +45,9 @@ static bool add_attempts(struct call *c, const PGresult *hook, json_t *health)
     struct db_args a;
     db_args_init(&a);
     db_args_int(&a, c->who.project_id);
-    db_args_int(&a, db_int(hook, 0, 0));
-    db_args_int(&a, db_int(hook, 0, 7));
-    db_args_int(&a, db_int(hook, 0, 8));
+    db_args_int(&a, db_int(hook, 0, HEALTH_ID));
+    db_args_int(&a, db_int(hook, 0, HEALTH_FIRST_DRAWER));
+    db_args_int(&a, db_int(hook, 0, HEALTH_LAST_DRAWER));
     db_args_int(&a, HEALTH_ATTEMPT_ROWS);
     if (!route_db_ok(c, db_run(c->desk->db, &fcgi_sql[FCGI_SQL_WEBHOOK_HEALTH_ATTEMPTS], &a, &res)))
         return false;
@@ -41,18 +62,44 @@ static bool add_attempts(struct call *c, const PGresult *hook, json_t *health)
     return true;
 }
 
-/* There is no circuit breaker yet, so no circuit is ever open. */
+static const char *circuit_name(int state)
+{
+    return state == 1 ? "open" : "half_open";
+}
+
+static const struct column circuit[] = {
+    {"state", HEALTH_CIRCUIT, COLUMN_NAME, 0, circuit_name},
+    {"openedAt", HEALTH_OPENED, COLUMN_TIME, 0, NULL},
+    {"nextProbeAt", HEALTH_PROBE, COLUMN_TIME, 0, NULL},
+    {"cooldownSeconds", HEALTH_COOLDOWN, COLUMN_INT, 0, NULL},
+    {"failures", HEALTH_FAILURES, COLUMN_INT, 0, NULL},
+    {"requests", HEALTH_REQUESTS, COLUMN_INT, 0, NULL},
+    {"trippedBy", HEALTH_TRIPPED_BY, COLUMN_JSON, 0, NULL},
+};
+
+/* A circuit has a row only while it is not closed. */
+static json_t *circuit_of(const PGresult *res)
+{
+    json_t *o = column_object(res, 0, circuit, sizeof circuit / sizeof *circuit);
+    if (o && db_null(res, 0, HEALTH_CIRCUIT)) {
+        json_object_set_new(o, "state", json_string("closed"));
+        json_object_set_new(o, "trippedBy", json_array());
+    }
+    return o;
+}
+
 static json_t *health_of(const PGresult *res)
 {
-    int64_t due = db_int(res, 0, 5), later = db_int(res, 0, 6);
-    bool enabled = db_bool(res, 0, 1), paused = db_bool(res, 0, 3);
+    int64_t due = db_int(res, 0, HEALTH_DUE), later = db_int(res, 0, HEALTH_LATER);
+    bool enabled = db_bool(res, 0, HEALTH_ENABLED), paused = db_bool(res, 0, HEALTH_PAUSED);
+    bool held = paused || !enabled || !db_null(res, 0, HEALTH_CIRCUIT);
     bool capped = due >= HEALTH_QUEUE_ROWS || later >= HEALTH_QUEUE_ROWS;
-    return json_pack("{s{sssn}sbsbss?sIsIsssI}", "circuit", "state", "closed", "nextProbeAt",
-                     "paused", paused, "enabled", enabled, "disabledReason",
-                     db_null(res, 0, 2) ? NULL : db_text(res, 0, 2), "openDeadLetters",
-                     (json_int_t)db_int(res, 0, 4), "waiting", (json_int_t)(due + later),
-                     "waitingRelation", capped ? "gte" : "eq", "held",
-                     (json_int_t)(enabled && !paused ? 0 : due));
+    return json_pack("{sosbsbss?sIsIsssI}", "circuit", circuit_of(res), "paused", paused, "enabled",
+                     enabled, "disabledReason",
+                     db_null(res, 0, HEALTH_REASON) ? NULL : db_text(res, 0, HEALTH_REASON),
+                     "openDeadLetters", (json_int_t)db_int(res, 0, HEALTH_OPEN), "waiting",
+                     (json_int_t)(due + later), "waitingRelation", capped ? "gte" : "eq", "held",
+                     (json_int_t)(held ? due : 0));
 }
 
 void webhook_health_get(struct call *c)

@@ -13,16 +13,20 @@
 #include <string.h>
 
 #include "common/event_type.h"
+#include "common/json_schema.h"
 #include "common/limits.h"
 #include "common/seal.h"
 #include "common/url_policy.h"
 #include "fcgi/webhook_headers.h"
+#include "fcgi/webhook_pointer.h"
+#include "fcgi/webhook_schedule.h"
+#include "fcgi/webhook_secret.h"
 
 #define NAME_BYTES 200
 #define DESCRIPTION_BYTES 2000
 #define RETENTION_MAX_S (380 * 86400) /* the projects table's own bound */
-#define HOLD_DEFAULT_S 86400
-#define POINTER_BYTES 160
+#define RATE_MIN 0.000001
+#define OWN_CHANNEL "$dlq" /* what we tell of ourselves; other names with '$' are kept free */
 
 struct reading;
 typedef int field_reader(struct reading *r, const json_t *value);
@@ -53,13 +57,13 @@ struct reading {
 };
 
 static field_reader read_url, read_text, read_integer, read_bool, read_list, read_headers,
-    read_secret, read_signing, read_not_yet;
+    read_secret, read_signing, read_transform, read_schema, read_rate, read_tls;
 
-static bool customer_id_ok(const char *s, size_t n);
+static bool customer_id_ok(const char *s, size_t n), channel_ok(const char *s, size_t n);
 
 static const struct list_rule event_types = {0, LIMIT_LIST_ITEMS, event_type_pattern_valid,
                                              "an event type such as order.paid, order.* or *"};
-static const struct list_rule channels = {0, LIMIT_LIST_ITEMS, event_type_valid,
+static const struct list_rule channels = {0, LIMIT_LIST_ITEMS, channel_ok,
                                           "1 to 128 letters, digits, '_', '.' and '-'"};
 static const struct list_rule customers = {0, LIMIT_LIST_ITEMS, customer_id_ok,
                                            "1 to 256 bytes without control characters"};
@@ -74,8 +78,8 @@ static const struct field fields[] = {
     {"channels", "channels", read_list, "[]", 0, 0, &channels, "/channel"},
     {"customerExternalIds", "customer_ids", read_list, "[]", 0, 0, &customers, NULL},
     {"headers", NULL, read_headers, "{}", 0, 0, NULL, NULL},
-    {"secret", NULL, read_secret, NULL, 0, 0, NULL, NULL},
     {"signing", "signing", read_signing, "\"v1\"", 0, 0, NULL, NULL},
+    {"secret", NULL, read_secret, NULL, 0, 0, NULL, NULL}, /* of the signing above */
     {"timeoutMs", "timeout_ms", read_integer, "15000", LIMIT_TIMEOUT_MS_MIN, LIMIT_TIMEOUT_MS_MAX,
      NULL, NULL},
     {"maxAttempts", "max_attempts", read_integer, "5", 1, LIMIT_ATTEMPTS, NULL, NULL},
@@ -86,12 +90,18 @@ static const struct field fields[] = {
     /* its default depends on the schedule and the plan: fit_retention() */
     {"holdBudgetSeconds", "hold_budget_s", read_integer, "null", 0, RETENTION_MAX_S, NULL, NULL},
     {"enabled", "enabled", read_bool, "true", 0, 0, NULL, NULL},
-    {"transform", NULL, read_not_yet, NULL, 0, 0, NULL, NULL},
-    {"payloadSchema", NULL, read_not_yet, NULL, 0, 0, NULL, NULL},
-    {"maxPayloadBytes", NULL, read_not_yet, NULL, 0, 0, NULL, NULL},
-    {"ratePerSecond", NULL, read_not_yet, NULL, 0, 0, NULL, NULL},
+    {"transform", "transform", read_transform, "null", 1, LIMIT_TRANSFORM_BYTES, NULL, NULL},
+    {"payloadSchema", "payload_schema", read_schema, "null", 0, LIMIT_SCHEMA_BYTES, NULL, NULL},
+    {"maxPayloadBytes", "max_payload_bytes", read_integer, "null", 1, LIMIT_PAYLOAD_BYTES, NULL,
+     NULL},
+    {"ratePerSecond", "rate_per_second", read_rate, "null", 0, LIMIT_RATE_PER_S, NULL, NULL},
+    {"tls", NULL, read_tls, "{\"ca\":null,\"clientCertificate\":null}", 0, 0, NULL, NULL},
+    {"dlqPayload", "dlq_payload", read_bool, "false", 0, 0, NULL, NULL},
 };
 #define FIELDS (sizeof fields / sizeof *fields)
+
+/* Columns that are no field's alone: as they were stored, unless a reader sets them. */
+static const char *const derived[] = {"tls_ca", "tls_client", "public_key"};
 
 static const struct field *find_field(const char *name)
 {
@@ -103,69 +113,27 @@ static const struct field *find_field(const char *name)
 
 /* --- problems ------------------------------------------------------------------------------- */
 
-static const char *escape_of(char c)
-{
-    return c == '~' ? "~0" : c == '/' ? "~1" : NULL;
-}
-
-static size_t append(char *out, size_t cap, size_t len, const char *s, size_t n)
-{
-    if (len + n >= cap)
-        return len;
-    memcpy(out + len, s, n);
-    return len + n;
-}
-
-static size_t utf8_length(const char *s)
-{
-    size_t n = 1;
-    while (((unsigned char)s[n] & 0xc0) == 0x80)
-        n++;
-    return n;
-}
-
-static size_t append_token(char *out, size_t cap, size_t len, const char *token)
-{
-    len = append(out, cap, len, "/", 1);
-    for (size_t n; *token; token += n) {
-        const char *escape = escape_of(*token);
-        n = utf8_length(token);
-        size_t before = len;
-        len = append(out, cap, len, escape ? escape : token, escape ? 2 : n);
-        if (len == before)
-            break;
-    }
-    return len;
-}
-
-void webhook_input_pointer(const char *field, const char *member, char *out, size_t cap)
-{
-    size_t len = append_token(out, cap, 0, field);
-    if (member)
-        len = append_token(out, cap, len, member);
-    out[len] = '\0';
-}
-
 /* The pointer of the field under judgement, or of an item in it. */
-static const char *point(const struct reading *r, const char *member, char out[POINTER_BYTES])
+static const char *point(const struct reading *r, const char *member,
+                         char out[WEBHOOK_POINTER_BYTES])
 {
     if (r->rules->subscription && r->field->alias)
         return r->field->alias;
-    webhook_input_pointer(r->field->name, member, out, POINTER_BYTES);
+    webhook_pointer(r->field->name, member, out, WEBHOOK_POINTER_BYTES);
     return out;
 }
 
 static int refuse(const struct reading *r, int status, const char *code, const char *member,
                   const char *detail)
 {
-    char pointer[POINTER_BYTES];
+    char pointer[WEBHOOK_POINTER_BYTES];
     response_field_problem(r->rs, status, code, point(r, member, pointer), "%s", detail);
     return -1;
 }
 
 static int refuse_type(const struct reading *r, const char *member, const char *want)
 {
-    char pointer[POINTER_BYTES];
+    char pointer[WEBHOOK_POINTER_BYTES];
     response_field_problem(r->rs, 400, "wrong-type", point(r, member, pointer), "%s must be %s.",
                            r->field->name, want);
     return -1;
@@ -173,7 +141,7 @@ static int refuse_type(const struct reading *r, const char *member, const char *
 
 static int refuse_range(const struct reading *r, const char *member)
 {
-    char pointer[POINTER_BYTES];
+    char pointer[WEBHOOK_POINTER_BYTES];
     response_field_problem(r->rs, 422, "out-of-range", point(r, member, pointer),
                            "%s must lie between %lld and %lld.", r->field->name,
                            (long long)r->field->min, (long long)r->field->max);
@@ -183,7 +151,7 @@ static int refuse_range(const struct reading *r, const char *member)
 /* `why` is the guard's own clause: it names a rule, never an address. */
 static int refuse_url(const struct reading *r, const char *why)
 {
-    char pointer[POINTER_BYTES];
+    char pointer[WEBHOOK_POINTER_BYTES];
     response_field_problem(r->rs, 422, "url-refused", point(r, NULL, pointer),
                            "The URL is refused: %s.", why);
     return -1;
@@ -195,9 +163,14 @@ static int no_memory(const struct reading *r)
     return -1;
 }
 
+static int store_as(struct reading *r, const char *column, json_t *taken)
+{
+    return json_object_set_new(r->out->columns, column, taken) == 0 ? 0 : no_memory(r);
+}
+
 static int store(struct reading *r, json_t *taken)
 {
-    return json_object_set_new(r->out->columns, r->field->column, taken) == 0 ? 0 : no_memory(r);
+    return store_as(r, r->field->column, taken);
 }
 
 /* --- one reader a kind ---------------------------------------------------------------------- */
@@ -214,6 +187,11 @@ static bool printable(const char *s, size_t n)
 static bool customer_id_ok(const char *s, size_t n)
 {
     return n >= 1 && n <= LIMIT_EXTERNAL_ID_BYTES && printable(s, n) && !strpbrk(s, "\t\r\n");
+}
+
+static bool channel_ok(const char *s, size_t n)
+{
+    return strcmp(s, OWN_CHANNEL) == 0 || event_type_valid(s, n);
 }
 
 static int read_text(struct reading *r, const json_t *value)
@@ -258,11 +236,11 @@ static int check_text_item(const struct reading *r, const char *index, const jso
     if (!json_is_string(item))
         return refuse_type(r, index, "a list of strings");
     const char *s = json_string_value(item);
-    if (s[0] == '$' && r->field->list->item_ok != customer_id_ok)
-        return refuse(r, 422, "not-available", index,
-                      "Channels that begin with '$' are not available yet.");
+    if (s[0] == '$' && r->field->list == &channels && !channel_ok(s, strlen(s)))
+        return refuse(r, 422, "reserved-channel", index,
+                      "Of the channels that begin with '$' there is only $dlq.");
     if (!r->field->list->item_ok(s, json_string_length(item))) {
-        char pointer[POINTER_BYTES];
+        char pointer[WEBHOOK_POINTER_BYTES];
         response_field_problem(r->rs, 422, "invalid-item", point(r, index, pointer),
                                "An item of %s must be %s.", r->field->name,
                                r->field->list->item_is);
@@ -339,10 +317,8 @@ static int read_secret(struct reading *r, const json_t *value)
     if (r->stored)
         return refuse(r, 422, "use-rotate-secret", NULL,
                       "A secret is changed with rotate-secret, so that both sign for a while.");
-    if (signing_secret_parse(json_string_value(value), json_string_length(value), r->out->key,
-                             &r->out->keylen) != 0)
-        return refuse(r, 422, "invalid-secret", NULL,
-                      "The secret must be whsec_ and the base64 of 24 to 64 bytes.");
+    if (webhook_secret_parse(webhook_input_v1a(r->out), value, r->out->key, &r->out->keylen) != 0)
+        return refuse(r, 422, "invalid-secret", NULL, webhook_secret_is(webhook_input_v1a(r->out)));
     return 0;
 }
 
@@ -350,20 +326,81 @@ static int read_signing(struct reading *r, const json_t *value)
 {
     if (!json_is_string(value))
         return refuse_type(r, NULL, "a string");
-    if (strcmp(json_string_value(value), "v1a") == 0)
-        return read_not_yet(r, value);
-    if (strcmp(json_string_value(value), "v1") != 0)
+    const char *s = json_string_value(value);
+    if (strcmp(s, "v1") != 0 && strcmp(s, "v1a") != 0)
         return refuse(r, 422, "unknown-value", NULL, "signing must be v1 or v1a.");
-    return store(r, json_string("v1"));
+    r->out->signing_moved =
+        r->stored && strcmp(s, json_string_value(json_object_get(r->stored, "signing"))) != 0;
+    return store(r, json_string(s));
 }
 
-static int read_not_yet(struct reading *r, const json_t *value)
+/* Its syntax is judged where it is run: nothing of it is compiled here. */
+static int read_transform(struct reading *r, const json_t *value)
 {
-    (void)value;
-    char pointer[POINTER_BYTES];
-    response_field_problem(r->rs, 422, "not-available", point(r, NULL, pointer),
-                           "%s is known, but not available yet with this value.", r->field->name);
-    return -1;
+    if (json_is_string(value) && json_string_length(value) < (size_t)r->field->min)
+        return refuse(r, 422, "empty", NULL, "A transform has at least one byte; null is none.");
+    return read_text(r, value);
+}
+
+static int read_rate(struct reading *r, const json_t *value)
+{
+    if (!json_is_number(value))
+        return refuse_type(r, NULL, "a number");
+    double v = json_number_value(value);
+    if (v < RATE_MIN || v > (double)r->field->max)
+        return refuse(r, 422, "out-of-range", NULL,
+                      "ratePerSecond must be more than 0 and at most 10,000.");
+    return store(r, json_copy((json_t *)value));
+}
+
+/* --- schema --------------------------------------------------------------------------------- */
+
+/* The field's value exactly as it stands in the body. */
+static struct json_slice text_of(const struct reading *r)
+{
+    struct json_member members[FIELDS];
+    struct json_limits limits = {JSON_SCAN_DEPTH_MAX};
+    size_t n = 0;
+    const struct json_slice *text = &r->rules->text;
+    if (json_scan_object(text->p, text->len, &limits, members, FIELDS, &n, NULL) == JSON_SCAN_OK)
+        for (size_t i = 0; i < n; i++)
+            if (json_scan_is(members[i].key, r->field->name))
+                return members[i].value;
+    return (struct json_slice){NULL, 0};
+}
+
+static int check_schema(struct reading *r, struct json_slice text)
+{
+    struct json_schema *schema = NULL;
+    struct json_schema_problem why;
+    char pointer[sizeof why.pointer + 32];
+    if (json_schema_new(text.p, text.len, &schema, &why)) {
+        snprintf(pointer, sizeof pointer, "/payloadSchema%s", why.pointer);
+        response_field_problem(r->rs, 422, "bad-schema", pointer, "%s", why.detail);
+        return -1;
+    }
+    json_schema_free(schema);
+    return 0;
+}
+
+static int read_schema(struct reading *r, const json_t *value)
+{
+    struct json_slice text = text_of(r);
+    bool php = json_is_array(value) && json_array_size(value) == 0;
+    if (!json_is_object(value) && !json_is_boolean(value) && !php)
+        return refuse_type(r, NULL, "a JSON Schema: an object, true or false");
+    if (text.len > (size_t)r->field->max)
+        return refuse(r, 422, "too-long", NULL, "The schema is too long.");
+    if (php)
+        text = (struct json_slice){"{}", 2};
+    if (!text.p)
+        return no_memory(r);
+    return check_schema(r, text) == 0 ? store(r, json_stringn(text.p, text.len)) : -1;
+}
+
+static int read_tls(struct reading *r, const json_t *value)
+{
+    return webhook_tls_read(value, r->out->columns, r->rs, &r->out->tls);
 }
 
 /* --- the whole ------------------------------------------------------------------------------ */
@@ -374,9 +411,9 @@ static int check_known(struct reading *r, const json_t *body)
     json_t *value;
     json_object_foreach((json_t *)body, name, value)
     {
-        char pointer[POINTER_BYTES];
+        char pointer[WEBHOOK_POINTER_BYTES];
         if (!find_field(name)) {
-            webhook_input_pointer(name, NULL, pointer, sizeof pointer);
+            webhook_pointer(name, NULL, pointer, sizeof pointer);
             response_field_problem(r->rs, 400, "unknown-field", pointer,
                                    "A webhook has no such field to set.");
             return -1;
@@ -414,6 +451,16 @@ static int read_field(struct reading *r, const json_t *sent)
     return f->column ? store(r, json_incref(json_object_get(r->stored, f->column))) : 0;
 }
 
+static int copy_derived(struct reading *r)
+{
+    for (size_t i = 0; i < sizeof derived / sizeof *derived; i++) {
+        json_t *was = json_object_get(r->stored, derived[i]);
+        if (store_as(r, derived[i], was ? json_incref(was) : json_null()) != 0)
+            return -1;
+    }
+    return 0;
+}
+
 static int read_fields(struct reading *r, const json_t *body)
 {
     for (size_t i = 0; i < FIELDS; i++) {
@@ -443,24 +490,6 @@ static int set_event_regex(struct reading *r)
 
 /* --- schedule, hold and retention ----------------------------------------------------------- */
 
-/* The longest a row's retries can take: the last delay repeats, jitter adds 20 %. */
-static int64_t schedule_seconds(const json_t *columns)
-{
-    const json_t *list = json_object_get(columns, "retry_schedule");
-    json_int_t attempts = json_integer_value(json_object_get(columns, "max_attempts"));
-    size_t n = json_array_size(list);
-    int64_t sum = 0;
-    for (json_int_t i = 0; n > 0 && i + 1 < attempts; i++)
-        sum += json_integer_value(json_array_get(list, (size_t)i < n ? (size_t)i : n - 1));
-    return (sum * 6 + 4) / 5;
-}
-
-static int64_t default_hold(const json_t *columns, int64_t retention_s)
-{
-    int64_t left = retention_s - schedule_seconds(columns);
-    return left < HOLD_DEFAULT_S ? left : HOLD_DEFAULT_S;
-}
-
 /* Whether the hold follows the schedule: nobody has ever chosen it. */
 static bool hold_is_default(const struct reading *r, const json_t *body)
 {
@@ -468,7 +497,7 @@ static bool hold_is_default(const struct reading *r, const json_t *body)
     if (sent || !r->stored)
         return !sent || json_is_null(sent);
     return json_integer_value(json_object_get(r->stored, "hold_budget_s")) ==
-           default_hold(r->stored, r->rules->retention_s);
+           webhook_schedule_hold(r->stored, r->rules->retention_s);
 }
 
 static int refuse_retention(struct reading *r, const json_t *body)
@@ -482,12 +511,12 @@ static int refuse_retention(struct reading *r, const json_t *body)
             break;
         }
     }
-    char pointer[POINTER_BYTES];
+    char pointer[WEBHOOK_POINTER_BYTES];
     response_field_problem(
         r->rs, 422, "schedule-exceeds-retention", point(r, NULL, pointer),
         "Retries may take %lld s (jitter included) and holdBudgetSeconds adds to "
         "that: together they must fit the project's retention of %lld s.",
-        (long long)schedule_seconds(r->out->columns), (long long)r->rules->retention_s);
+        (long long)webhook_schedule_seconds(r->out->columns), (long long)r->rules->retention_s);
     return -1;
 }
 
@@ -496,10 +525,10 @@ static int fit_retention(struct reading *r, const json_t *body)
     if (r->stored && !json_object_get(body, "holdBudgetSeconds") &&
         !json_object_get(body, "retrySchedule") && !json_object_get(body, "maxAttempts"))
         return 0; /* after a smaller plan the rest must stay changeable */
-    int64_t left = r->rules->retention_s - schedule_seconds(r->out->columns);
+    int64_t left = r->rules->retention_s - webhook_schedule_seconds(r->out->columns);
     int64_t hold = json_integer_value(json_object_get(r->out->columns, "hold_budget_s"));
     if (hold_is_default(r, body))
-        hold = default_hold(r->out->columns, r->rules->retention_s);
+        hold = webhook_schedule_hold(r->out->columns, r->rules->retention_s);
     if (hold < 0 || hold > left)
         return refuse_retention(r, body);
     r->field = find_field("holdBudgetSeconds");
@@ -515,7 +544,7 @@ int webhook_input_read(const json_t *body, const json_t *stored, const struct we
     out->sent = json_array();
     if (!out->columns || !out->sent)
         no_memory(&r);
-    else if (check_known(&r, body) == 0 && read_fields(&r, body) == 0 &&
+    else if (check_known(&r, body) == 0 && copy_derived(&r) == 0 && read_fields(&r, body) == 0 &&
              fit_retention(&r, body) == 0 && set_event_regex(&r) == 0)
         return 0;
     webhook_input_release(out);
@@ -527,6 +556,31 @@ void webhook_input_release(struct webhook_input *in)
     json_decref(in->columns);
     json_decref(in->sent);
     json_decref(in->headers);
+    webhook_pem_release(&in->tls.client);
     seal_wipe(in->key, sizeof in->key);
     memset(in, 0, sizeof *in);
+}
+
+bool webhook_input_sent(const json_t *body, const char *field)
+{
+    const json_t *value = json_object_get(body, field);
+    return value && !json_is_null(value);
+}
+
+bool webhook_input_v1a(const struct webhook_input *in)
+{
+    const char *signing = json_string_value(json_object_get(in->columns, "signing"));
+    return signing && strcmp(signing, "v1a") == 0;
+}
+
+bool webhook_input_listens(const struct webhook_input *in)
+{
+    size_t i;
+    json_t *channel;
+    json_array_foreach(json_object_get(in->columns, "channels"), i, channel)
+    {
+        if (strcmp(json_string_value(channel), OWN_CHANNEL) == 0)
+            return true;
+    }
+    return false;
 }

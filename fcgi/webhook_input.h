@@ -20,22 +20,27 @@
 #include <jansson.h>
 
 #include "common/address_guard.h"
+#include "common/json_scan.h"
 #include "common/signing.h"
 #include "fcgi/response.h"
+#include "fcgi/webhook_tls.h"
 
 /* What the project and the operator allow, and how the caller spells it. */
 struct webhook_rules {
     int64_t retention_s;
     const struct address_allow *allow;
-    bool subscription; /* sent to /v1/subscriptions: pointers name its fields */
+    struct json_slice text; /* the body as it came: a schema is kept to the byte */
+    bool subscription;      /* sent to /v1/subscriptions: pointers name its fields */
 };
 
 struct webhook_input {
-    json_t *columns;   /* complete, by column name; header_names are set with the headers */
-    json_t *sent;      /* array of the fields' names, for the audit */
-    json_t *headers;   /* as sent; a null value stands for the stored one. NULL: not sent */
-    bool origin_moved; /* the URL went to another scheme, host or port */
-    size_t keylen;     /* bytes of the secret that was sent; 0: none */
+    json_t *columns;    /* complete, by column name; header_names are set with the headers */
+    json_t *sent;       /* array of the fields' names, for the audit */
+    json_t *headers;    /* as sent; a null value stands for the stored one. NULL: not sent */
+    bool origin_moved;  /* the URL went to another scheme, host or port */
+    bool signing_moved; /* v1 <-> v1a: a stored webhook needs another secret */
+    struct webhook_tls tls;
+    size_t keylen; /* bytes of the secret that was sent; 0: none */
     unsigned char key[SIGNING_KEY_MAX];
 };
 
@@ -45,12 +50,13 @@ struct webhook_input {
  */
 int webhook_input_read(const json_t *body, const json_t *stored, const struct webhook_rules *rules,
                        struct response *rs, struct webhook_input *out);
-void webhook_input_release(struct webhook_input *in); /* wipes the secret; may be called twice */
+void webhook_input_release(struct webhook_input *in); /* wipes the secrets; may be called twice */
 
-/*
- * The JSON Pointer (RFC 6901) of a member of a field, escaped, cut to the buffer without tearing a
- * UTF-8 character.
- */
-void webhook_input_pointer(const char *field, const char *member, char *out, size_t cap);
+/* Whether a field was sent with a value that is not null. */
+bool webhook_input_sent(const json_t *body, const char *field);
+/* Whether the webhook signs with Ed25519. */
+bool webhook_input_v1a(const struct webhook_input *in);
+/* Whether it lists the channel $dlq. */
+bool webhook_input_listens(const struct webhook_input *in);
 
 #endif

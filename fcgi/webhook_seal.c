@@ -56,6 +56,12 @@ int webhook_seal_headers(const struct webhook_place *at, const json_t *headers, 
     return sealed;
 }
 
+int webhook_seal_tls(const struct webhook_place *at, const char *pem, size_t n, unsigned char **out,
+                     size_t *outlen)
+{
+    return seal_column(at, "tls", pem, n, out, outlen);
+}
+
 json_t *webhook_seal_open_headers(const struct webhook_place *at, const unsigned char *sealed,
                                   size_t n)
 {

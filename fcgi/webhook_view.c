@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum shown { AS_IT_IS, AS_TIME, AS_SET, AS_HEADERS, AS_NULL };
+enum shown { AS_IT_IS, AS_TIME, AS_SET, AS_HEADERS, AS_JSON };
 
 static const struct {
     const char *name;
@@ -19,16 +19,18 @@ static const struct {
     {"customerExternalIds", "customer_ids", AS_IT_IS},
     {"headers", "header_names", AS_HEADERS},
     {"signing", "signing", AS_IT_IS},
-    {"transform", NULL, AS_NULL},
-    {"payloadSchema", NULL, AS_NULL},
-    {"maxPayloadBytes", NULL, AS_NULL},
+    {"publicKey", "public_key", AS_IT_IS},
+    {"transform", "transform", AS_IT_IS},
+    {"payloadSchema", "payload_schema", AS_JSON},
+    {"maxPayloadBytes", "max_payload_bytes", AS_IT_IS},
     {"timeoutMs", "timeout_ms", AS_IT_IS},
     {"maxAttempts", "max_attempts", AS_IT_IS},
     {"retrySchedule", "retry_schedule", AS_IT_IS},
     {"maxConcurrency", "max_concurrency", AS_IT_IS},
-    {"ratePerSecond", NULL, AS_NULL},
+    {"ratePerSecond", "rate_per_second", AS_IT_IS},
     {"expectedStatuses", "expected_statuses", AS_IT_IS},
     {"holdBudgetSeconds", "hold_budget_s", AS_IT_IS},
+    {"dlqPayload", "dlq_payload", AS_IT_IS},
     {"enabled", "enabled", AS_IT_IS},
     {"paused", "paused_at", AS_SET},
     {"disabledReason", "disabled_reason", AS_IT_IS},
@@ -58,9 +60,18 @@ static json_t *headers_of(const json_t *names)
     return headers;
 }
 
+static json_t *json_of(const json_t *text)
+{
+    json_t *value = NULL;
+    if (json_is_string(text))
+        value =
+            json_loadb(json_string_value(text), json_string_length(text), JSON_DECODE_ANY, NULL);
+    return value ? value : json_null();
+}
+
 static json_t *member_of(const json_t *row, size_t i)
 {
-    json_t *value = members[i].column ? json_object_get(row, members[i].column) : NULL;
+    json_t *value = json_object_get(row, members[i].column);
     switch (members[i].shown) {
     case AS_TIME:
         return time_of(row, members[i].column);
@@ -68,8 +79,8 @@ static json_t *member_of(const json_t *row, size_t i)
         return json_boolean(!json_is_null(value));
     case AS_HEADERS:
         return headers_of(value);
-    case AS_NULL:
-        return json_null();
+    case AS_JSON:
+        return json_of(value);
     case AS_IT_IS:
         break;
     }
@@ -85,6 +96,15 @@ int webhook_view_id(const json_t *row, struct uuid *id, char text[IDS_TEXT_MAX])
     return 0;
 }
 
+/* The key is never shown, nor whether the sealed pair can still be opened. */
+static json_t *tls_of(const json_t *row)
+{
+    json_t *ca = json_object_get(row, "tls_ca"), *client = json_object_get(row, "tls_client");
+    if (json_is_null(ca) && json_is_null(client))
+        return json_null();
+    return json_pack("{s:O, s:O}", "ca", ca, "clientCertificate", client);
+}
+
 json_t *webhook_view(const json_t *row)
 {
     struct uuid id;
@@ -97,5 +117,7 @@ json_t *webhook_view(const json_t *row)
             json_decref(view);
             return NULL;
         }
+    if (view)
+        json_object_set_new(view, "tls", tls_of(row));
     return view;
 }

@@ -31,7 +31,7 @@ static void take_in(struct reader *r, const PGresult *res)
         if (PQgetisnull(res, i, 1))
             continue;
         int32_t webhook = (int32_t)strtol(PQgetvalue(res, i, 1), NULL, 10);
-        if (PQgetisnull(res, i, 2)) { /* its settings changed: read again before anything is sent */
+        if (PQgetisnull(res, i, 3)) { /* its settings changed: read again before anything is sent */
             struct destination *known = destinations_find(r->set.destinations, webhook);
             if (known && known->known) {
                 known->known = false;
@@ -44,8 +44,9 @@ static void take_in(struct reader *r, const PGresult *res)
             continue; /* out of memory: the next takeover finds it */
         if (!d->known)
             r->settings_wanted++;
-        destination_arrived(d, r->set.held, strtoll(PQgetvalue(res, i, 2), NULL, 10),
-                            strtoll(PQgetvalue(res, i, 3), NULL, 10));
+        int lane = (int)strtol(PQgetvalue(res, i, 2), NULL, 10);
+        lane_arrived(&d->lanes[lane], r->set.held, strtoll(PQgetvalue(res, i, 3), NULL, 10),
+                     strtoll(PQgetvalue(res, i, 4), NULL, 10));
     }
 }
 

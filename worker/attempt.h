@@ -35,6 +35,7 @@ struct attempt {
     struct buf response_headers; /* raw while receiving, redacted UTF-8 lines when done */
     struct buf response_body;
     bool truncated;
+    bool resent; /* within this attempt: a kept connection was closed under the first one */
     int32_t dns_us, connect_us, tls_us, ttfb_us, total_us;
     char remote[64];
     struct uuid entry_id; /* of the entry it makes, when it dies */

@@ -12,19 +12,24 @@ static const struct {
     bool permanent;
     const char *name;
 } transfer_failures[] = {
+    {CURLE_OK, REASON_INVALID_RESPONSE, false, "bad_response"}, /* 101, 000: no final status */
     {CURLE_UNSUPPORTED_PROTOCOL, REASON_INVALID_RESPONSE, false, "bad_response"},
     {CURLE_URL_MALFORMAT, REASON_ADDRESS_REFUSED, true, "bad_url"},
     {CURLE_COULDNT_RESOLVE_HOST, REASON_DNS, false, "dns"},
     {CURLE_SSL_CONNECT_ERROR, REASON_TLS, false, "tls_handshake"},
     {CURLE_PEER_FAILED_VERIFICATION, REASON_TLS, false, "tls_certificate"},
-    {CURLE_SSL_CERTPROBLEM, REASON_TLS, false, "tls_certificate"},
+    {CURLE_SSL_CERTPROBLEM, REASON_TLS, false, "tls_client_certificate"},
     {CURLE_SSL_CACERT_BADFILE, REASON_TLS, false, "tls_ca_file"},
     {CURLE_GOT_NOTHING, REASON_CONNECTION_RESET, false, "empty_reply"},
     {CURLE_SEND_ERROR, REASON_CONNECTION_RESET, false, "reset"},
     {CURLE_WEIRD_SERVER_REPLY, REASON_INVALID_RESPONSE, false, "bad_response"},
     {CURLE_BAD_CONTENT_ENCODING, REASON_INVALID_RESPONSE, false, "bad_response"},
+    {CURLE_WRITE_ERROR, REASON_RESPONSE_TOO_LARGE, false, "header_too_large"},
     {CURLE_OUT_OF_MEMORY, REASON_RESPONSE_TOO_LARGE, false,
      "header_too_large"}, /* a line over 100 KiB says this */
+#if LIBCURL_VERSION_NUM >= 0x080600
+    {CURLE_TOO_LARGE, REASON_RESPONSE_TOO_LARGE, false, "header_too_large"}, /* later this */
+#endif
     {CURLE_PARTIAL_FILE, REASON_INVALID_RESPONSE, false, "partial"},
     {CURLE_HTTP2, REASON_INVALID_RESPONSE, false, "bad_response"},
 };
@@ -39,11 +44,40 @@ static const char *timeout_code(const struct classify_facts *f)
     return f->answered ? "body_timeout" : "response_timeout";
 }
 
+/* What libcurl's own sentence does not say, or says about a file of ours. */
+static const struct {
+    CURLcode code;
+    const char *sentence;
+} sentences[] = {
+    {CURLE_OK, "the answer has no final status"},
+    {CURLE_WRITE_ERROR, "the head of the answer is too large"},
+    {CURLE_OUT_OF_MEMORY, "a line of the answer's head is too large"},
+    {CURLE_SSL_CERTPROBLEM, "the client certificate and its key cannot be used"},
+};
+
+static const char *sentence_of(const struct classify_facts *f, const char *curl_error)
+{
+    for (size_t i = 0; i < sizeof sentences / sizeof *sentences; i++)
+        if (sentences[i].code == f->code)
+            return sentences[i].sentence;
+    return curl_error[0] ? curl_error : curl_easy_strerror(f->code);
+}
+
 static void set(struct attempt *a, enum reason reason, bool permanent, const char *code)
 {
     a->reason = reason;
     a->permanent = permanent;
     a->error_code = code;
+}
+
+static void by_connect(struct attempt *a, long os_errno)
+{
+    if (os_errno == ECONNREFUSED)
+        set(a, REASON_CONNECTION_REFUSED, false, "connection_refused");
+    else if (os_errno == ECONNRESET) /* it was accepted, and at once reset */
+        set(a, REASON_CONNECTION_RESET, false, "reset");
+    else
+        set(a, REASON_NETWORK, false, "unreachable");
 }
 
 static void by_transfer(struct attempt *a, const struct classify_facts *f)
@@ -57,9 +91,12 @@ static void by_transfer(struct attempt *a, const struct classify_facts *f)
         return;
     }
     if (f->code == CURLE_COULDNT_CONNECT) {
-        bool refused = f->os_errno == ECONNREFUSED;
-        set(a, refused ? REASON_CONNECTION_REFUSED : REASON_NETWORK, false,
-            refused ? "connection_refused" : "unreachable");
+        by_connect(a, f->os_errno);
+        return;
+    }
+    if (f->alert && f->status == 0) {
+        /* TLS 1.3 judges a client's certificate after the handshake: the alert comes with the first read */
+        set(a, REASON_TLS, false, "tls_alert");
         return;
     }
     if (f->code == CURLE_RECV_ERROR) {
@@ -131,7 +168,7 @@ static void decide(struct attempt *a, const struct destination_settings *s, doub
 void classify(struct attempt *a, const struct destination_settings *s,
               const struct classify_facts *f, const char *curl_error, double jitter)
 {
-    a->status = (int)f->status;
+    a->status = f->status >= 200 ? (int)f->status : 0; /* an interim one is no answer */
     if (f->status >= 200 && !f->refused) {
         by_status(a, f->status);
         if (a->reason != REASON_NONE)
@@ -142,9 +179,11 @@ void classify(struct attempt *a, const struct destination_settings *s,
         snprintf(a->error, sizeof a->error, "%s",
                  a->reason == REASON_ADDRESS_REFUSED
                      ? "the address is not public and not on the operator's allow list"
-                 : curl_error[0] ? curl_error
-                                 : curl_easy_strerror(f->code));
+                     : sentence_of(f, curl_error));
     }
+    if (a->resent && !a->error[0])
+        snprintf(a->error, sizeof a->error, "%s",
+                 "sent twice: the kept connection was closed before it answered");
     decide(a, s, jitter);
 }
 

@@ -2,8 +2,9 @@
  * From what libcurl and the receiver said to a reason, and from the reason to what happens next.
  *
  * Sources: API.md "What a receiver gets" (transient and permanent), the table of return codes measured with libcurl
- * 7.88.1 (the design's platform notes), RFC 9110 section 15 for statuses. A status is believed even if the body behind
- * it was damaged: the endpoint answered.
+ * 7.88.1 (the design's platform notes), RFC 9110 section 15 for statuses (beyond 599 is as 5xx). A final status is
+ * believed even if what came behind it was damaged, endless or late: the endpoint answered, and to send again what it
+ * took would be a repetition of our own making. Interim statuses (1xx), 101 included, are none: we asked for no other protocol.
  */
 #ifndef DLO_WORKER_CLASSIFY_H
 #define DLO_WORKER_CLASSIFY_H
@@ -22,7 +23,8 @@ struct classify_facts {
     bool refused; /* our guard refused the address */
     bool connected;
     bool secured;  /* the TLS handshake was done, or none was needed */
-    bool answered; /* a first byte came */
+    bool answered; /* a first line came */
+    bool alert;    /* its TLS said why it hangs up */
     long os_errno;
 };
 

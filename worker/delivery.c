@@ -41,6 +41,25 @@ void delivery_free(struct delivery *d)
     free(d);
 }
 
+int delivery_set_payload(struct delivery *d, const void *bytes, size_t n)
+{
+    char *copy = malloc(n + 1);
+    if (!copy)
+        return -1;
+    memcpy(copy, bytes, n);
+    if (d->payload_owned)
+        free(d->payload);
+    d->payload = copy;
+    d->payload_bytes = (int32_t)n;
+    d->payload_owned = 1;
+    return 0;
+}
+
+int delivery_is_notice(const struct delivery *d)
+{
+    return d->channel && strcmp(d->channel, "$dlq") == 0;
+}
+
 static size_t slot(int64_t pos)
 {
     return (size_t)((uint64_t)pos * 0x9e3779b97f4a7c15ULL >> 48) & (SLOTS - 1);

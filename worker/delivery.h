@@ -15,6 +15,7 @@
 #include "common/states.h"
 
 struct destination;
+struct remote;
 
 enum delivery_state { DELIVERY_QUEUED, DELIVERY_SENDING, DELIVERY_COMPLETING, DELIVERY_GHOST };
 
@@ -35,11 +36,14 @@ struct delivery {
     struct uuid event_id;
     struct uuid entry_id;
     int has_entry;
-    char *type;        /* within `memory` */
-    char *channel;     /* NULL: none */
-    char *payload;     /* NULL: not read yet; else payload_bytes bytes */
-    int in_trouble;    /* it was begun while its destination was in trouble */
-    int payload_owned; /* it was fetched by itself, and is freed by itself */
+    int shaped;      /* its bytes are as they are to be sent: no transform, no gates */
+    int transformed; /* a transform made them in this process: they are kept with the attempt */
+    char *type;      /* within `memory` */
+    char *channel;   /* NULL: none */
+    char *payload;   /* NULL: not read yet; else payload_bytes bytes */
+    int32_t counted_bytes; /* as admission counts it while it is under way */
+    struct remote *remote; /* where it is under way to, if that is capped (remotes.h) */
+    int payload_owned;     /* it was fetched by itself, and is freed by itself */
     char memory[];
 };
 
@@ -47,6 +51,10 @@ struct delivery {
 struct delivery *delivery_new(const char *type, size_t type_len, const char *channel,
                               size_t channel_len, const void *payload, size_t payload_len);
 void delivery_free(struct delivery *d);
+/* Copies `n` bytes in place of what is there. -1: out of memory, nothing has changed. */
+int delivery_set_payload(struct delivery *d, const void *bytes, size_t n);
+/* News of our own (channel $dlq): its failures are retried and counted, never dead-lettered. */
+int delivery_is_notice(const struct delivery *d);
 
 struct delivery_table;
 struct delivery_table *delivery_table_new(void);

@@ -13,9 +13,13 @@ void destination_settings_release(struct destination_settings *s)
 {
     url_policy_release(&s->url);
     free(s->redacted_url);
+    free(s->transform);
+    free(s->payload_schema);
     for (int i = 0; i < s->header_count; i++)
         seal_wipe_free(s->header_lines[i], strlen(s->header_lines[i]));
     seal_wipe(s->keys, sizeof s->keys);
+    free(s->tls_ca);
+    seal_wipe_free(s->tls_client, s->tls_client_len);
     memset(s, 0, sizeof *s);
 }
 
@@ -36,90 +40,88 @@ static int window(const struct destination *d)
     return (int)d->window < most ? (int)d->window : most;
 }
 
-bool destination_may_send(const struct destination *d, int64_t now_ms)
+static bool has_something(const struct destination *d)
 {
-    return d->known && !destination_held(d) && d->head && !d->wants_payload &&
-           d->inflight < window(d) && !d->resolving && now_ms >= d->blocked_until_ms;
+    for (int i = 0; i < LANES; i++)
+        if (d->lanes[i].head && !d->lanes[i].wants_payload)
+            return true;
+    return false;
 }
 
-int destination_wants_heads(const struct destination *d, int64_t now_ms, int least)
+bool destination_may_send(const struct destination *d, int64_t now_ms)
 {
-    if (!d->known || destination_held(d) || !d->backlog || d->reading ||
-        now_ms < d->blocked_until_ms)
+    return d->known && has_something(d) && !destination_held(d) && !d->resolving &&
+           now_ms >= d->blocked_until_ms && d->inflight < window(d) &&
+           bucket_has(&d->rate, d->set.rate_per_second, now_ms) &&
+           breaker_may_send(&d->breaker, d->inflight, now_ms);
+}
+
+bool destination_may_send_lane(const struct destination *d, int lane, int percent)
+{
+    const struct lane *l = &d->lanes[lane];
+    return l->head && !l->wants_payload &&
+           (!l->inflight || (l->inflight + 1) * 100 <= window(d) * percent);
+}
+
+int destination_wants_heads(const struct destination *d, int lane, int64_t now_ms, int least)
+{
+    if (!d->known || destination_held(d) || now_ms < d->blocked_until_ms ||
+        d->breaker.state == BREAKER_OPEN)
         return 0;
-    /* Enough that the next read comes back before the list is empty; little for the many that are slow. */
-    int target = 2 * window(d);
-    if (target < least)
+    /* Little for the many that are slow, and one for a probe. */
+    int target = d->breaker.state == BREAKER_HALF_OPEN ? 1 : 2 * window(d);
+    if (target < least && target > 1)
         target = least;
     if (target > LIMIT_PREFETCH_PER_WEBHOOK)
         target = LIMIT_PREFETCH_PER_WEBHOOK;
-    return d->queued <= target / 2 ? target - d->queued : 0;
+    return lane_wants(&d->lanes[lane], target);
 }
 
-void destination_arrived(struct destination *d, const struct delivery_table *held, int64_t pos,
-                         int64_t count)
+bool destination_has_backlog(const struct destination *d)
 {
-    d->backlog = true;
-    if (pos <= d->after && (count > 1 || !delivery_table_find(held, pos)))
-        d->after = pos - 1;
+    for (int i = 0; i < LANES; i++)
+        if (d->lanes[i].backlog)
+            return true;
+    return false;
 }
 
-void destination_rewind(struct destination *d, int64_t pos)
+bool destination_idle(const struct destination *d)
 {
-    d->backlog = true;
-    d->reading = false;
-    if (pos <= d->after)
-        d->after = pos - 1;
+    for (int i = 0; i < LANES; i++)
+        if (!lane_idle(&d->lanes[i]))
+            return false;
+    return !d->completing && !d->resolving && !d->breaker_unsaved && d->place == PLACE_OUT;
 }
 
-/* By position, so that a rewound read finds its place; nearly always at the end. */
 void destination_enqueue(struct destination *d, struct delivery *row)
 {
-    row->state = DELIVERY_QUEUED;
     row->dest = d;
-    d->queued++;
-    if (!d->tail || d->tail->pos < row->pos) {
-        row->next = NULL;
-        if (d->tail)
-            d->tail->next = row;
-        else
-            d->head = row;
-        d->tail = row;
-        return;
-    }
-    struct delivery **at = &d->head;
-    while ((*at)->pos < row->pos)
-        at = &(*at)->next;
-    row->next = *at;
-    *at = row;
-    if (d->head == row)
-        d->wants_payload = false; /* that was for the row behind it */
-}
-
-struct delivery *destination_dequeue(struct destination *d)
-{
-    struct delivery *row = d->head;
-    if (!row)
-        return NULL;
-    d->head = row->next;
-    if (!d->head)
-        d->tail = NULL;
-    d->queued--;
-    row->next = NULL;
-    return row;
+    lane_enqueue(&d->lanes[row->class_], row);
 }
 
 void destination_forget_queue(struct destination *d, struct delivery_table *held)
 {
-    if (d->head)
-        destination_rewind(d, d->head->pos);
-    else if (d->reading)
-        destination_rewind(d, d->after + 1);
-    for (struct delivery *row; (row = destination_dequeue(d));) {
-        delivery_table_remove(held, row);
-        delivery_free(row);
-    }
-    d->wants_payload = false;
+    for (int i = 0; i < LANES; i++)
+        lane_forget(&d->lanes[i], held);
+}
+
+void destination_begin(struct destination *d, struct delivery *row, int64_t now_ms)
+{
+    if (!d->inflight)
+        d->progress_ms = now_ms;
+    d->inflight++;
+    d->inflight_bytes += (size_t)row->counted_bytes;
+    d->lanes[row->class_].inflight++;
+    bucket_take(&d->rate, d->set.rate_per_second, now_ms);
+    breaker_began(&d->breaker, now_ms);
+}
+
+void destination_end(struct destination *d, struct delivery *row, int64_t now_ms)
+{
+    d->progress_ms = now_ms;
+    d->inflight--;
+    d->inflight_bytes -= (size_t)row->counted_bytes;
+    d->lanes[row->class_].inflight--;
 }
 
 void destination_succeeded(struct destination *d, bool spare)
@@ -137,4 +139,13 @@ void destination_troubled(struct destination *d)
     d->in_trouble = true;
     d->window = d->window > 2 ? d->window / 2 : 1;
     d->threshold = d->window;
+}
+
+enum standing destination_standing(const struct destination *d, int64_t now_ms)
+{
+    if (recent_is_slow(&d->recent) || (d->inflight && now_ms - d->progress_ms > LIMIT_STUCK_MS))
+        return STANDING_SLOW;
+    if (d->in_trouble)
+        return STANDING_TROUBLED;
+    return d->proven ? STANDING_GOOD : STANDING_UNPROVEN;
 }

@@ -1,11 +1,8 @@
 /*
  * A destination: one webhook that has something waiting in the shards we hold. (All of them: destinations.h.)
  *
- * What it may do at a moment is derived, never stored: destination_may_send() and destination_wants_heads() read its
- * settings, window, queue and cursor.
- *
- * `after` is the position up to which rows were read; everything at or below it is either held or done, except what an
- * arrival below it says otherwise (destination_arrived rewinds). `backlog`: there may be rows beyond `after`.
+ * What it may do at a moment is derived, never stored: its settings, window, rate, breaker and lanes say it. Whether the
+ * sender has room for it is admission's question (admission.h), whose turn it is, turns' (turns.h).
  */
 #ifndef DLO_WORKER_DESTINATION_H
 #define DLO_WORKER_DESTINATION_H
@@ -17,7 +14,11 @@
 #include "common/limits.h"
 #include "common/signing.h"
 #include "common/url_policy.h"
+#include "worker/breaker.h"
+#include "worker/bucket.h"
 #include "worker/delivery.h"
+#include "worker/lane.h"
+#include "worker/recent.h"
 
 struct destination_settings {
     struct uuid public_id;
@@ -34,59 +35,85 @@ struct destination_settings {
     int16_t expected[100];
     int expected_len;
     int32_t hold_budget_s;
+    int32_t max_payload_bytes; /* 0: no gate */
+    double rate_per_second;    /* 0: no limit */
+    char *transform;           /* a jq program, or NULL */
+    char *payload_schema;      /* or NULL */
     bool enabled, paused, deleted;
     unsigned char keys[2][SIGNING_KEY_MAX]; /* current, and the one before during a rotation */
     size_t key_len[2];
+    bool v1a;                                 /* both keys are Ed25519's; else HMAC */
     int64_t old_key_until_ms;                 /* clock_ms(): the second key is not used after it */
     char *header_lines[LIMIT_CUSTOM_HEADERS]; /* "Name: value"; secrets */
     int header_count;
+    char *tls_ca; /* PEM: the only authorities its receiver is checked against; NULL: ca_file */
+    size_t tls_ca_len;
+    char *tls_client; /* PEM: certificate chain and key; a secret; NULL: none */
+    size_t tls_client_len;
     double retry_now_at;
     int32_t version;
 };
+
+/* How far its answers can be relied on; admission gives each a share of the slots. */
+enum standing { STANDING_GOOD, STANDING_UNPROVEN, STANDING_SLOW, STANDING_TROUBLED, STANDINGS };
+
+/* Where it is among those that want to send (turns.h). */
+enum place { PLACE_OUT, PLACE_IN_TURN, PLACE_ASIDE };
+
+#define LANES (CLASS_REPLAY + 1)
 
 struct destination {
     int32_t webhook_id;
     int16_t shard;
     struct destination *next_in_slot; /* table */
-    struct destination *next_ready;   /* ring; self-linked end is NULL */
-    bool in_ring;
+    struct destination *next;         /* where `place` says */
+    enum place place;
     bool known; /* settings were read */
     struct destination_settings set;
-    struct delivery *head, *tail; /* read ahead, by position */
-    int queued;
-    int inflight;
+    struct lane lanes[LANES];
+    int credit[LANES]; /* of the lanes' turns, see admission.c */
+    int inflight;      /* of all lanes */
+    size_t inflight_bytes;
     int completing;
     double window;
     double threshold;         /* grow by one per answer below it, by one per window above */
-    int64_t blocked_until_ms; /* Retry-After, or a name being looked up */
-    bool in_trouble; /* its last answer was trouble: such destinations share half of the slots */
+    int64_t blocked_until_ms; /* Retry-After, or a secret that cannot be opened */
+    int64_t progress_ms; /* when an answer last came, or a request began while none was under way */
+    enum standing standing; /* as admission counts what is under way */
+    bool proven;            /* it has answered */
+    bool in_trouble;        /* its last answer was trouble */
     bool resolving;
-    int64_t after;
-    int64_t missing_pos; /* the row whose source was not found at the last look */
-    bool backlog;
-    bool reading;       /* a heads query for it is under way */
-    bool wants_payload; /* its head is waiting for its payload */
+    struct recent recent;
+    struct bucket rate;
+    struct breaker breaker;
+    bool breaker_unsaved; /* its state is still to be written */
 };
 
 bool destination_held(const struct destination *d); /* paused, disabled or deleted */
+/* May anything be sent to it now, as far as it is concerned? */
 bool destination_may_send(const struct destination *d, int64_t now_ms);
-/* How many more rows to read for it now; 0: none. `least`: the shortest list worth a question. */
-int destination_wants_heads(const struct destination *d, int64_t now_ms, int least);
+/* Of this lane? `percent`: how much of the window the lane may use while others wait. */
+bool destination_may_send_lane(const struct destination *d, int lane, int percent);
+/* How many more rows of a lane to read now; 0: none. `least`: the shortest list worth a question. */
+int destination_wants_heads(const struct destination *d, int lane, int64_t now_ms, int least);
+bool destination_has_backlog(const struct destination *d);
+/* Nothing of it is held, under way, or to be written. */
+bool destination_idle(const struct destination *d);
 
-/* `count` new rows were committed, the lowest at `pos`. Rewinds unless the only one is held already. */
-void destination_arrived(struct destination *d, const struct delivery_table *held, int64_t pos,
-                         int64_t count);
-/* Reads again from `pos` on. The answer of a query that is under way counts for nothing: it would undo this. */
-void destination_rewind(struct destination *d, int64_t pos);
 void destination_enqueue(struct destination *d, struct delivery *row);
-struct delivery *destination_dequeue(struct destination *d);
 /* Gives up what was read ahead and not begun: the rows will be read again. */
 void destination_forget_queue(struct destination *d, struct delivery_table *held);
+
+/* A delivery is being worked on from here (shaped, then sent), and no more. */
+void destination_begin(struct destination *d, struct delivery *row, int64_t now_ms);
+void destination_end(struct destination *d, struct delivery *row, int64_t now_ms);
 
 /* The window grows only while no other destination waits for its turn (`spare`): with thousands of busy destinations a wider one would
  * open connections and send nothing sooner (measured: 11 connections a receiver for 20 deliveries). */
 void destination_succeeded(struct destination *d, bool spare);
 void destination_troubled(struct destination *d);
+/* Slow: the 95th percentile says so, or nothing has come back for LIMIT_STUCK_MS. */
+enum standing destination_standing(const struct destination *d, int64_t now_ms);
 
 void destination_settings_release(struct destination_settings *s);
 void destination_free(struct destination *d);

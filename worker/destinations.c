@@ -7,7 +7,6 @@
 
 struct destinations {
     struct destination *slots[SLOTS];
-    struct destination *ring_head, *ring_tail;
     size_t count;
 };
 
@@ -48,6 +47,7 @@ struct destination *destinations_get(struct destinations *t, int32_t webhook_id)
     d->webhook_id = webhook_id;
     d->window = 1;
     d->threshold = LIMIT_CONCURRENCY;
+    d->standing = STANDING_UNPROVEN;
     d->next_in_slot = t->slots[slot(webhook_id)];
     t->slots[slot(webhook_id)] = d;
     t->count++;
@@ -62,21 +62,6 @@ void destinations_each(struct destinations *t, void (*each)(struct destination *
             each(d, arg);
 }
 
-static void leave_ring(struct destinations *t, struct destination *gone)
-{
-    struct destination **at = &t->ring_head, *last = NULL;
-    while (*at && *at != gone) {
-        last = *at;
-        at = &(*at)->next_ready;
-    }
-    if (!*at)
-        return;
-    *at = gone->next_ready;
-    if (t->ring_tail == gone)
-        t->ring_tail = last;
-    gone->in_ring = false;
-}
-
 void destinations_drop(struct destinations *t, bool (*idle)(struct destination *d, void *arg),
                        void *arg)
 {
@@ -84,14 +69,11 @@ void destinations_drop(struct destinations *t, bool (*idle)(struct destination *
         struct destination **at = &t->slots[i];
         while (*at) {
             struct destination *d = *at;
-            if (d->queued || d->inflight || d->completing || d->reading || d->resolving ||
-                !idle(d, arg)) {
+            if (!destination_idle(d) || !idle(d, arg)) {
                 at = &d->next_in_slot;
                 continue;
             }
             *at = d->next_in_slot;
-            if (d->in_ring)
-                leave_ring(t, d);
             destination_free(d);
             t->count--;
         }
@@ -101,35 +83,4 @@ void destinations_drop(struct destinations *t, bool (*idle)(struct destination *
 size_t destinations_count(const struct destinations *t)
 {
     return t->count;
-}
-
-struct destination *destinations_next(struct destinations *t)
-{
-    struct destination *d = t->ring_head;
-    if (!d)
-        return NULL;
-    t->ring_head = d->next_ready;
-    if (!t->ring_head)
-        t->ring_tail = NULL;
-    d->next_ready = NULL;
-    d->in_ring = false;
-    return d;
-}
-
-bool destinations_waiting(const struct destinations *t)
-{
-    return t->ring_head != NULL;
-}
-
-void destinations_offer(struct destinations *t, struct destination *d, int64_t now_ms)
-{
-    if (d->in_ring || !destination_may_send(d, now_ms))
-        return;
-    d->in_ring = true;
-    d->next_ready = NULL;
-    if (t->ring_tail)
-        t->ring_tail->next_ready = d;
-    else
-        t->ring_head = d;
-    t->ring_tail = d;
 }

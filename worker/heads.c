@@ -26,8 +26,10 @@ void heads_bury_ghosts(struct reader *r)
 void heads_unanswered(struct destination *d, void *unused)
 {
     (void)unused;
-    d->backlog = d->backlog || d->reading;
-    d->reading = false;
+    for (int i = 0; i < LANES; i++) {
+        d->lanes[i].backlog = d->lanes[i].backlog || d->lanes[i].reading;
+        d->lanes[i].reading = false;
+    }
 }
 
 /* Was the drawer among those that the query looked into? If not it is from now on, in place of the oldest. */
@@ -49,16 +51,17 @@ static bool drawer_asked(struct reader *r, int32_t drawer, const int32_t asked[L
 /* False: not now (no memory, or its source was not found for the first time). */
 static bool take_row(struct reader *r, struct destination *dest, const PGresult *res, int i)
 {
-    bool no_source = PQgetisnull(res, i, 12);
-    if (no_source && dest->missing_pos != row_int8(res, i, 1)) {
-        dest->missing_pos = row_int8(res, i, 1); /* carried between two looks, perhaps: once more */
+    bool no_source = PQgetisnull(res, i, 13);
+    struct lane *lane = &dest->lanes[row_int2(res, i, 7)];
+    if (no_source && lane->missing_pos != row_int8(res, i, 1)) {
+        lane->missing_pos = row_int8(res, i, 1); /* carried between two looks, perhaps: once more */
         return false;
     }
-    const char *channel = PQgetisnull(res, i, 13) ? NULL : PQgetvalue(res, i, 13);
-    const char *payload = PQgetisnull(res, i, 14) ? NULL : PQgetvalue(res, i, 14);
+    const char *channel = PQgetisnull(res, i, 14) ? NULL : PQgetvalue(res, i, 14);
+    const char *payload = PQgetisnull(res, i, 15) ? NULL : PQgetvalue(res, i, 15);
     struct delivery *row = delivery_new(
-        no_source ? NULL : PQgetvalue(res, i, 12), (size_t)PQgetlength(res, i, 12), channel,
-        (size_t)PQgetlength(res, i, 13), payload, (size_t)PQgetlength(res, i, 14));
+        no_source ? NULL : PQgetvalue(res, i, 13), (size_t)PQgetlength(res, i, 13), channel,
+        (size_t)PQgetlength(res, i, 14), payload, (size_t)PQgetlength(res, i, 15));
     if (!row)
         return false;
     row_read(res, i, row);
@@ -87,20 +90,21 @@ static void heads_read(void *arg, PGresult *res)
     for (int i = 0; i < PQntuples(res); i++) {
         struct destination *d = destinations_find(r->set.destinations, row_int4(res, i, 2));
         int64_t pos = row_int8(res, i, 1);
-        if (!d || !d->reading)
+        struct lane *lane = d ? &d->lanes[row_int2(res, i, 7)] : NULL;
+        if (!lane || !lane->reading)
             continue;
-        d->backlog = true; /* there was something: ask again beyond it */
+        lane->backlog = true; /* there was something: ask again beyond it */
         if (!drawer_asked(r, row_int4(res, i, 5), asked)) {
-            d->reading = false; /* from this row on, with its drawer, next time */
+            lane->reading = false; /* from this row on, with its drawer, next time */
             r->owner.changed(r->owner.arg, d);
             continue;
         }
         if (!delivery_table_find(r->set.held, pos) && !take_row(r, d, res, i)) {
-            d->reading = false; /* again from here */
+            lane->reading = false; /* again from here */
             continue;
         }
-        if (pos > d->after)
-            d->after = pos;
+        if (pos > lane->after)
+            lane->after = pos;
     }
     heads_bury_ghosts(r);
 }
@@ -120,16 +124,19 @@ static void want_heads(struct destination *d, void *arg)
     if (q->seen++ < q->from || q->rows >= LIMIT_HEADS_ROWS ||
         r->set.leases->state[d->shard] != LEASE_HELD)
         return;
-    int k = destination_wants_heads(d, q->now_ms, q->least);
-    if (!k)
-        return;
-    d->reading = true;
-    d->backlog = false; /* until the answer, or an arrival meanwhile, says otherwise */
-    pg_array_int2(&r->shards, d->shard);
-    pg_array_int4(&r->ints, d->webhook_id);
-    pg_array_int8(&r->longs, d->after);
-    pg_array_int4(&r->ints2, k);
-    q->rows += k;
+    for (int i = 0; i < LANES; i++) {
+        int k = destination_wants_heads(d, i, q->now_ms, q->least);
+        if (!k)
+            continue;
+        d->lanes[i].reading = true;
+        d->lanes[i].backlog = false; /* until the answer, or an arrival meanwhile, says otherwise */
+        pg_array_int2(&r->shards, d->shard);
+        pg_array_int4(&r->ints, d->webhook_id);
+        pg_array_int2(&r->classes, (int16_t)i);
+        pg_array_int8(&r->longs, d->lanes[i].after);
+        pg_array_int4(&r->ints2, k);
+        q->rows += k;
+    }
     if (q->rows >= LIMIT_HEADS_ROWS)
         r->turn = q->seen; /* the next query goes on behind this one */
 }
@@ -137,10 +144,13 @@ static void want_heads(struct destination *d, void *arg)
 static void heads_done(struct destination *d, void *arg)
 {
     struct reader *r = arg;
-    if (!d->reading)
-        return;
-    d->reading = false;
-    r->owner.changed(r->owner.arg, d);
+    bool any = false;
+    for (int i = 0; i < LANES; i++) {
+        any = any || d->lanes[i].reading;
+        d->lanes[i].reading = false;
+    }
+    if (any)
+        r->owner.changed(r->owner.arg, d);
 }
 
 static void heads_answered(void *arg, PGresult *res)
@@ -160,6 +170,7 @@ int heads_ask(struct reader *r, struct pipe *pipe, int64_t now_ms)
         return -1;
     pg_array_clear(&r->shards);
     pg_array_clear(&r->ints);
+    pg_array_clear(&r->classes);
     pg_array_clear(&r->longs);
     pg_array_clear(&r->ints2);
     r->turn = 0;
@@ -172,6 +183,7 @@ int heads_ask(struct reader *r, struct pipe *pipe, int64_t now_ms)
         return -1;
     reading_arg_array(&a, &r->shards);
     reading_arg_array(&a, &r->ints);
+    reading_arg_array(&a, &r->classes);
     reading_arg_array(&a, &r->longs);
     reading_arg_array(&a, &r->ints2);
     char drawers[LIMIT_DRAWERS][16];
@@ -192,53 +204,55 @@ static void payload_read(void *arg, PGresult *res)
     r->payload_webhook = 0;
     if (!reading_good(r, res, "payload") || !d)
         return;
-    d->wants_payload = false;
-    struct delivery *row = d->head;
+    struct lane *lane = &d->lanes[r->payload_lane];
+    struct delivery *row = lane->head;
+    lane->wants_payload = false;
     if (!row || row->pos != r->payload_pos || row->payload)
         return;
     if (!PQntuples(res)) { /* cancelled, or somebody else's by now */
-        destination_dequeue(d);
+        lane_dequeue(lane);
         reader_release_row(r, row);
     } else {
-        size_t n = (size_t)PQgetlength(res, 0, 0);
-        row->payload = malloc(n + 1);
-        if (row->payload) {
-            memcpy(row->payload, PQgetvalue(res, 0, 0), n);
-            row->payload_bytes = (int32_t)n;
-            row->payload_owned = true;
-        }
+        delivery_set_payload(row, PQgetvalue(res, 0, 0), (size_t)PQgetlength(res, 0, 0));
     }
     r->owner.changed(r->owner.arg, d);
 }
 
 struct payload_request {
     struct destination *found;
+    int lane;
 };
 
 static void want_payload(struct destination *d, void *arg)
 {
     struct payload_request *q = arg;
-    if (!q->found && d->wants_payload && d->head && !d->head->payload)
-        q->found = d;
+    for (int i = 0; i < LANES && !q->found; i++)
+        if (d->lanes[i].wants_payload && d->lanes[i].head && !d->lanes[i].head->payload) {
+            q->found = d;
+            q->lane = i;
+        }
 }
 
 int heads_ask_payload(struct reader *r, struct pipe *pipe, int64_t now_ms)
 {
     (void)now_ms;
     struct reading_args a = {0};
-    char shard[8], webhook[16], pos[24];
+    char shard[8], webhook[16], lane[8], pos[24];
     struct payload_request q = {0};
     destinations_each(r->set.destinations, want_payload, &q);
     struct destination *d = q.found;
     if (!d)
         return -1;
     r->payload_webhook = d->webhook_id;
-    r->payload_pos = d->head->pos;
+    r->payload_lane = q.lane;
+    r->payload_pos = d->lanes[q.lane].head->pos;
     snprintf(shard, sizeof shard, "%d", d->shard);
     snprintf(webhook, sizeof webhook, "%d", d->webhook_id);
-    snprintf(pos, sizeof pos, "%lld", (long long)d->head->pos);
+    snprintf(lane, sizeof lane, "%d", q.lane);
+    snprintf(pos, sizeof pos, "%lld", (long long)r->payload_pos);
     reading_arg_text(&a, shard);
     reading_arg_text(&a, webhook);
+    reading_arg_text(&a, lane);
     reading_arg_text(&a, pos);
     return reading_ask(r, pipe, WORKER_SQL_PAYLOAD, &a, true, payload_read);
 }

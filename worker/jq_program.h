@@ -13,8 +13,7 @@
 #include "common/buf.h"
 #include "worker/shape_code.h"
 
-#define JQ_PROGRAM_CACHED 8       /* compiled programs kept: some 100 KiB each */
-#define JQ_PROGRAM_MAX (64 << 10) /* bytes of a program's text */
+#define JQ_PROGRAM_CACHED 8 /* compiled programs kept: some 100 KiB each */
 
 struct jq_programs;
 

@@ -17,6 +17,7 @@
 #include "common/db.h"
 #include "common/log.h"
 #include "worker/clock.h"
+#include "worker/notices.h"
 #include "worker_sql.h"
 
 #define LOCK_KEY                                                                                   \
@@ -161,7 +162,8 @@ static const struct {
     void (*run)(struct db *db);
     int64_t every_ms;
 } duties[] = {
-    {fold, 1000}, {sweep, 1000}, {drawers, 10000}, {keys, 60000}, {cut, 60000}, {tell_size, 300000},
+    {notices_flush, 1000}, {fold, 1000}, {sweep, 1000},       {drawers, 10000},
+    {keys, 60000},         {cut, 60000}, {tell_size, 300000},
 };
 #define DUTIES (sizeof duties / sizeof *duties)
 

@@ -72,8 +72,6 @@ static void renewed(void *arg, PGresult *res)
         alive = strtoll(PQgetvalue(res, i, 3), NULL, 10);
         r->joined =
             PQgetvalue(res, i, 4)[0] == 't'; /* cut after an hour's suspension: join again */
-        r->joined =
-            PQgetvalue(res, i, 4)[0] == 't'; /* cut after an hour's suspension: join again */
         if (PQgetisnull(res, i, 0))
             continue;
         int shard = (int)strtol(PQgetvalue(res, i, 0), NULL, 10);

@@ -22,6 +22,7 @@ struct reader *reader_new(const struct reader_set *set, const struct reader_owne
     pg_array_init(&r->shards, PG_INT2, 1 << 20);
     pg_array_init(&r->ints, PG_INT4, 1 << 20);
     pg_array_init(&r->ints2, PG_INT4, 1 << 20);
+    pg_array_init(&r->classes, PG_INT2, 1 << 20);
     pg_array_init(&r->longs, PG_INT8, 1 << 20);
     pg_array_init(&r->uuids, PG_UUID, 1 << 12);
     buf_init(&r->text, 1 << 20);
@@ -37,6 +38,7 @@ void reader_free(struct reader *r)
     pg_array_release(&r->shards);
     pg_array_release(&r->ints);
     pg_array_release(&r->ints2);
+    pg_array_release(&r->classes);
     pg_array_release(&r->longs);
     pg_array_release(&r->uuids);
     buf_release(&r->text);
@@ -58,6 +60,12 @@ void reader_webhook_gone(struct reader *r, int32_t webhook_id)
 {
     if (r->ngone < READING_GONE_MAX)
         r->gone[r->ngone++] = webhook_id; /* beyond it: the next 410 tells us again */
+}
+
+void reader_breaker_changed(struct reader *r, struct destination *d)
+{
+    d->breaker_unsaved = true;
+    r->unsaved = 1; /* counted anew when they are asked for */
 }
 
 void reader_stop(struct reader *r)
@@ -146,6 +154,12 @@ static bool must_tell_gone(const struct reader *r, int64_t now_ms)
     return r->ngone > 0;
 }
 
+static bool must_save_circuits(const struct reader *r, int64_t now_ms)
+{
+    (void)now_ms;
+    return r->unsaved > 0;
+}
+
 static bool wants_settings(const struct reader *r, int64_t now_ms)
 {
     (void)now_ms;
@@ -173,13 +187,21 @@ static const struct {
     bool (*due)(const struct reader *r, int64_t now_ms);
     int (*ask)(struct reader *r, struct pipe *pipe, int64_t now_ms);
 } questions[READING_QUESTIONS] = {
-    {must_join, ownership_join},          {must_renew, ownership_renew},
-    {must_release, ownership_release},    {must_leave, ownership_leave},
-    {must_poll, arrivals_poll},           {must_take_over, arrivals_take_over},
-    {must_tell_gone, settings_tell_gone}, {wants_settings, settings_ask},
-    {may_promote, waiting_promote},       {may_end_holds, waiting_ask_holds},
-    {trials_over, trials_tell},           {trials_due, trials_ask},
-    {always, heads_ask_payload},          {always, heads_ask},
+    {must_join, ownership_join},
+    {must_renew, ownership_renew},
+    {must_release, ownership_release},
+    {must_leave, ownership_leave},
+    {must_poll, arrivals_poll},
+    {must_take_over, arrivals_take_over},
+    {must_tell_gone, settings_tell_gone},
+    {must_save_circuits, circuits_save},
+    {wants_settings, settings_ask},
+    {may_promote, waiting_promote},
+    {may_end_holds, waiting_ask_holds},
+    {trials_over, trials_tell},
+    {trials_due, trials_ask},
+    {always, heads_ask_payload},
+    {always, heads_ask},
 };
 
 /* 0: one was sent. */

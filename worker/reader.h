@@ -52,8 +52,10 @@ void reader_lost(struct reader *r); /* the connection was lost */
 void reader_retry_in(struct reader *r, int64_t now_ms,
                      int64_t ms); /* a retry was written that is due then */
 void reader_webhook_gone(struct reader *r, int32_t webhook_id); /* a receiver answered 410 */
-void reader_stop(struct reader *r);       /* take nothing new; release what drains */
-bool reader_left(const struct reader *r); /* stopped, everything released */
+void reader_breaker_changed(struct reader *r,
+                            struct destination *d); /* its state is to be written */
+void reader_stop(struct reader *r);                 /* take nothing new; release what drains */
+bool reader_left(const struct reader *r);           /* stopped, everything released */
 /* A completion was answered: the row is given up, now or when no heads query can show it any more. */
 void reader_release_row(struct reader *r, struct delivery *row);
 

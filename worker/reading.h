@@ -2,8 +2,9 @@
  * What the parts of a reader share: its state, and how a statement is asked.
  *
  * A reader is one connection that asks one thing at a time. Each part owns one kind of question: ownership (leases),
- * arrivals (what is new), settings (webhooks), waiting (retries that are due, holds that are overdue), trials
- * (transforms on a sample), heads (rows and payloads). reader.c decides which question is next. Nobody else includes this header.
+ * arrivals (what is new), settings (webhooks), circuits (breakers that changed), waiting (retries that are due, holds
+ * that are overdue), trials (transforms on a sample), heads (rows and payloads). reader.c decides which question is next.
+ * Nobody else includes this header.
  */
 #ifndef DLO_WORKER_READING_H
 #define DLO_WORKER_READING_H
@@ -11,7 +12,7 @@
 #include "worker/reader.h"
 #include "worker_sql.h"
 
-#define READING_QUESTIONS 14
+#define READING_QUESTIONS 15
 #define READING_GONE_MAX 256 /* webhooks whose receivers answered 410, to be told to the database */
 
 struct reader {
@@ -39,8 +40,11 @@ struct reader {
     unsigned turn;           /* where the next heads query begins among the destinations */
     int released;            /* shard being released, or -1 */
     int32_t payload_webhook; /* whose head's payload is being fetched; 0: none */
+    int payload_lane;
     int64_t payload_pos;
-    struct pg_array shards, ints, ints2, longs, uuids;
+    int unsaved; /* breakers whose state is to be written */
+    int32_t circuit_webhook;
+    struct pg_array shards, ints, ints2, classes, longs, uuids;
     struct buf text;
 };
 
@@ -73,6 +77,7 @@ int arrivals_take_over(struct reader *r, struct pipe *pipe,
                        int64_t now_ms); /* shards that were leased and not scanned */
 int settings_ask(struct reader *r, struct pipe *pipe, int64_t now_ms);
 int settings_tell_gone(struct reader *r, struct pipe *pipe, int64_t now_ms);
+int circuits_save(struct reader *r, struct pipe *pipe, int64_t now_ms);
 int waiting_promote(struct reader *r, struct pipe *pipe, int64_t now_ms);
 int waiting_ask_holds(struct reader *r, struct pipe *pipe, int64_t now_ms);
 int trials_ask(struct reader *r, struct pipe *pipe, int64_t now_ms);

@@ -25,6 +25,11 @@ int64_t row_int8(const PGresult *res, int i, int col)
     return (int64_t)be64toh(v);
 }
 
+bool row_bool(const PGresult *res, int i, int col)
+{
+    return PQgetvalue(res, i, col)[0] != 0;
+}
+
 static void read_uuid(const PGresult *res, int i, int col, struct uuid *out)
 {
     memcpy(out->b, PQgetvalue(res, i, col), sizeof out->b);
@@ -40,6 +45,7 @@ void row_read(const PGresult *res, int i, struct delivery *d)
     d->tries = row_int2(res, i, 6);
     d->class_ = row_int2(res, i, 7);
     d->generation = row_int2(res, i, 8);
+    d->shaped = row_bool(res, i, 12);
     read_uuid(res, i, 9, &d->id);
     read_uuid(res, i, 10, &d->event_id);
     d->has_entry = !PQgetisnull(res, i, 11);

@@ -204,8 +204,8 @@ static void serve_one(struct sandbox *s)
     struct sandbox_request head;
     read_all(s, &head, sizeof head);
     struct shape_request request = {.schema_len = head.schema_len, .payload_len = head.payload_len};
-    request.transform = read_text(s, head.transform_len, JQ_PROGRAM_MAX, s->transform);
-    request.schema = read_text(s, head.schema_len, SHAPE_SCHEMA_MAX, s->schema);
+    request.transform = read_text(s, head.transform_len, LIMIT_TRANSFORM_BYTES, s->transform);
+    request.schema = read_text(s, head.schema_len, LIMIT_SCHEMA_BYTES, s->schema);
     request.payload = read_text(s, head.payload_len, LIMIT_PAYLOAD_BYTES, s->payload);
     if (!request.payload)
         _exit(1);
@@ -220,8 +220,8 @@ _Noreturn void sandbox_serve(int fd)
     s->fd = fd;
     buf_init(&s->answer.bytes, LIMIT_PAYLOAD_BYTES);
     s->programs = jq_program_cache_new(no_memory);
-    s->transform = malloc(JQ_PROGRAM_MAX + 1);
-    s->schema = malloc(SHAPE_SCHEMA_MAX + 1);
+    s->transform = malloc(LIMIT_TRANSFORM_BYTES + 1);
+    s->schema = malloc(LIMIT_SCHEMA_BYTES + 1);
     s->payload = malloc(LIMIT_PAYLOAD_BYTES + 1);
     s->reserve = mmap(NULL, RESERVE_BYTES, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     bool made = s->programs && s->transform && s->schema && s->payload && s->reserve != MAP_FAILED;

@@ -21,8 +21,8 @@
 
 /* Followed by the three texts, without NULs. */
 struct sandbox_request {
-    uint32_t transform_len; /* at most JQ_PROGRAM_MAX, or SANDBOX_ABSENT */
-    uint32_t schema_len;    /* at most SHAPE_SCHEMA_MAX, or SANDBOX_ABSENT */
+    uint32_t transform_len; /* at most LIMIT_TRANSFORM_BYTES, or SANDBOX_ABSENT */
+    uint32_t schema_len;    /* at most LIMIT_SCHEMA_BYTES, or SANDBOX_ABSENT */
     uint32_t payload_len;   /* at most LIMIT_PAYLOAD_BYTES */
 };
 

@@ -541,8 +541,9 @@ static bool copied(char **to, const char *from)
 
 int sandboxes_submit(struct sandboxes *p, const struct shaping *s, int64_t now_ms)
 {
-    if ((s->transform && strlen(s->transform) > JQ_PROGRAM_MAX) ||
-        (s->schema && strlen(s->schema) > SHAPE_SCHEMA_MAX) || s->payload_len > LIMIT_PAYLOAD_BYTES)
+    if ((s->transform && strlen(s->transform) > LIMIT_TRANSFORM_BYTES) ||
+        (s->schema && strlen(s->schema) > LIMIT_SCHEMA_BYTES) ||
+        s->payload_len > LIMIT_PAYLOAD_BYTES)
         return -1;
     struct shape_job *job = calloc(1, sizeof *job);
     if (!job)

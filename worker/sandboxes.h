@@ -32,8 +32,8 @@ typedef void sandboxes_done(void *arg, enum shape_result result, const char *cod
 /* `transform` and `schema` are copied (NULL: none). `payload` is borrowed until `done` is called. */
 struct shaping {
     int32_t project_id;
-    const char *transform; /* at most JQ_PROGRAM_MAX bytes */
-    const char *schema;    /* at most SHAPE_SCHEMA_MAX bytes */
+    const char *transform; /* at most LIMIT_TRANSFORM_BYTES bytes */
+    const char *schema;    /* at most LIMIT_SCHEMA_BYTES bytes */
     const void *payload;
     size_t payload_len; /* at most LIMIT_PAYLOAD_BYTES */
     sandboxes_done *done;

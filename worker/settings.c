@@ -46,6 +46,23 @@ static int open_sealed(const struct reader *r, const PGresult *res, int row, int
     return rc == SEAL_OK ? 0 : -1;
 }
 
+/* The same into memory of its own: *out is NULL when there is nothing. */
+static int open_sealed_whole(const struct reader *r, const PGresult *res, int row, int col,
+                             const char *column, char **out, size_t *outlen)
+{
+    size_t cap = (size_t)PQgetlength(res, row, col); /* hex text: longer than what is in it */
+    *out = NULL;
+    *outlen = 0;
+    if (PQgetisnull(res, row, col))
+        return 0;
+    *out = malloc(cap);
+    if (*out && open_sealed(r, res, row, col, column, *out, cap, outlen) == 0)
+        return 0;
+    free(*out); /* seal_decrypt leaves nothing in it */
+    *out = NULL;
+    return -1;
+}
+
 static int parse_ints(const char *text, int32_t *out, int max)
 {
     int n = 0;
@@ -97,7 +114,8 @@ static int read_secrets(const struct reader *r, struct destination_settings *s, 
 {
     char headers[LIMIT_CUSTOM_HEADER_BYTES * 2 + 1024];
     size_t n;
-    if (open_sealed(r, res, i, 14, "secret", s->keys[0], sizeof s->keys[0], &s->key_len[0]) ||
+    if (open_sealed_whole(r, res, i, 32, "tls", &s->tls_client, &s->tls_client_len) ||
+        open_sealed(r, res, i, 14, "secret", s->keys[0], sizeof s->keys[0], &s->key_len[0]) ||
         open_sealed(r, res, i, 15, "secret", s->keys[1], sizeof s->keys[1], &s->key_len[1]) ||
         open_sealed(r, res, i, 16, "headers", headers, sizeof headers, &n))
         return -1;
@@ -106,39 +124,107 @@ static int read_secrets(const struct reader *r, struct destination_settings *s, 
     return 0;
 }
 
+/* Authorities of its own. -1: no memory, and without them it must not be trusted. */
+static int read_authorities(struct destination_settings *s, const PGresult *res, int i)
+{
+    if (PQgetisnull(res, i, 31))
+        return 0;
+    s->tls_ca = strdup(PQgetvalue(res, i, 31));
+    s->tls_ca_len = s->tls_ca ? strlen(s->tls_ca) : 0;
+    return s->tls_ca ? 0 : -1;
+}
+
+static char *text_or_null(const PGresult *res, int i, int col)
+{
+    return PQgetisnull(res, i, col) ? NULL : strdup(PQgetvalue(res, i, col));
+}
+
+static void read_limits(struct destination_settings *s, const PGresult *res, int i)
+{
+    int32_t expected[100];
+    s->timeout_ms = (int32_t)strtol(PQgetvalue(res, i, 5), NULL, 10);
+    s->max_attempts = (int16_t)strtol(PQgetvalue(res, i, 6), NULL, 10);
+    s->schedule_len = parse_ints(PQgetvalue(res, i, 7), s->schedule_s, LIMIT_RETRY_SCHEDULE);
+    s->max_concurrency = (int16_t)strtol(PQgetvalue(res, i, 8), NULL, 10);
+    s->expected_len = parse_ints(PQgetvalue(res, i, 9), expected, 100);
+    for (int k = 0; k < s->expected_len; k++)
+        s->expected[k] = (int16_t)expected[k];
+    s->hold_budget_s = (int32_t)strtol(PQgetvalue(res, i, 10), NULL, 10);
+    s->max_payload_bytes = (int32_t)strtol(PQgetvalue(res, i, 20), NULL, 10);
+    s->rate_per_second = strtod(PQgetvalue(res, i, 21), NULL);
+}
+
+/* As another sender, or we before a restart, left it. */
+static void read_breaker(struct breaker *b, const PGresult *res, int i)
+{
+    if (PQgetisnull(res, i, 24))
+        return;
+    breaker_restore(b, (enum breaker_state)strtol(PQgetvalue(res, i, 24), NULL, 10),
+                    strtoll(PQgetvalue(res, i, 25), NULL, 10),
+                    strtoll(PQgetvalue(res, i, 26), NULL, 10) * 1000, clock_ms());
+    b->failures = (int)strtol(PQgetvalue(res, i, 27), NULL, 10);
+    b->requests = (int)strtol(PQgetvalue(res, i, 28), NULL, 10);
+    const char *p = PQgetvalue(res, i, 29);
+    for (size_t n = 0; *p && b->ncited < BREAKER_CITED; p += n) {
+        p += strspn(p, "{},");
+        n = strcspn(p, "{},");
+        if (n && ids_from_hex(p, n, &b->cited[b->ncited]) == 0)
+            b->ncited++;
+    }
+}
+
+/* Another address, or somebody enabled it again: what was learnt about the receiver is void. */
+static bool begins_anew(const struct destination_settings *was,
+                        const struct destination_settings *is)
+{
+    bool moved = was->url.url && is->url.url && strcmp(was->url.url, is->url.url) != 0;
+    return moved || (!was->enabled && is->enabled);
+}
+
+static void apply(struct reader *r, struct destination *d, struct destination_settings *s,
+                  const PGresult *res, int i)
+{
+    bool first = !d->set.version;
+    bool changed = false;
+    if (first)
+        read_breaker(&d->breaker, res, i);
+    else if (begins_anew(&d->set, s))
+        changed = breaker_reset(&d->breaker);
+    if (!first && s->retry_now_at > d->set.retry_now_at) {
+        d->blocked_until_ms = 0;
+        changed = breaker_probe_now(&d->breaker, clock_ms()) || changed;
+    }
+    if (changed)
+        reader_breaker_changed(r, d);
+    if (d->window > s->max_concurrency)
+        d->window = s->max_concurrency;
+    /* Transfers under way keep pointers into nothing of the old settings but through d->set, which is replaced whole. */
+    destination_settings_release(&d->set);
+    d->set = *s;
+    d->shard = s->shard;
+    d->known = true;
+}
+
 static void read_settings(struct reader *r, struct destination *d, const PGresult *res, int i)
 {
     struct destination_settings s = {0};
-    int32_t expected[100];
     ids_from_hex(PQgetvalue(res, i, 1), strlen(PQgetvalue(res, i, 1)), &s.public_id);
     s.project_id = (int32_t)strtol(PQgetvalue(res, i, 2), NULL, 10);
     s.shard = (int16_t)strtol(PQgetvalue(res, i, 3), NULL, 10);
-    s.timeout_ms = (int32_t)strtol(PQgetvalue(res, i, 5), NULL, 10);
-    s.max_attempts = (int16_t)strtol(PQgetvalue(res, i, 6), NULL, 10);
-    s.schedule_len = parse_ints(PQgetvalue(res, i, 7), s.schedule_s, LIMIT_RETRY_SCHEDULE);
-    s.max_concurrency = (int16_t)strtol(PQgetvalue(res, i, 8), NULL, 10);
-    s.expected_len = parse_ints(PQgetvalue(res, i, 9), expected, 100);
-    for (int k = 0; k < s.expected_len; k++)
-        s.expected[k] = (int16_t)expected[k];
-    s.hold_budget_s = (int32_t)strtol(PQgetvalue(res, i, 10), NULL, 10);
+    read_limits(&s, res, i);
     s.enabled = PQgetvalue(res, i, 11)[0] == 't';
     s.paused = PQgetvalue(res, i, 12)[0] == 't';
     s.deleted = PQgetvalue(res, i, 13)[0] == 't';
     s.retry_now_at = strtod(PQgetvalue(res, i, 17), NULL);
     s.version = (int32_t)strtol(PQgetvalue(res, i, 18), NULL, 10);
     s.old_key_until_ms = clock_ms() + strtoll(PQgetvalue(res, i, 19), NULL, 10);
+    s.v1a = PQgetvalue(res, i, 30)[0] == 't';
+    s.transform = text_or_null(res, i, 22);
+    s.payload_schema = text_or_null(res, i, 23);
     read_url(r, &s, PQgetvalue(res, i, 4));
-    if (read_secrets(r, &s, res, i))
+    if (read_secrets(r, &s, res, i) || read_authorities(&s, res, i))
         s.paused = true; /* nothing may leave unsigned: it is held until the key is back */
-    if (s.retry_now_at > d->set.retry_now_at)
-        d->blocked_until_ms = 0;
-    if (d->window > s.max_concurrency)
-        d->window = s.max_concurrency;
-    /* Transfers under way keep pointers into nothing of the old settings but through d->set, which is replaced whole. */
-    destination_settings_release(&d->set);
-    d->set = s;
-    d->shard = s.shard;
-    d->known = true;
+    apply(r, d, &s, res, i);
 }
 
 static void settings_read(void *arg, PGresult *res)

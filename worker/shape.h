@@ -12,8 +12,6 @@
 #include "worker/jq_program.h"
 #include "worker/shape_code.h"
 
-#define SHAPE_SCHEMA_MAX (64 << 10) /* bytes of a schema's text */
-
 /* Each text has a NUL behind it. NULL: there is none. */
 struct shape_request {
     const char *transform, *schema, *payload;

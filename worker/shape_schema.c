@@ -1,10 +1,8 @@
 /*
  * The schema's part of shape.h. Keeps the schema it judged with last: a sandbox serves one project, mostly one webhook.
- * Memory only. Without common/json_schema no payload passes a schema: that would be worse than none leaving.
+ * Memory only.
  */
 #include "worker/shape.h"
-
-#if __has_include("common/json_schema.h") /* the condition goes when that library is here */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,24 +62,3 @@ enum shape_code shape_schema(const char *schema, size_t schema_len, const char *
         say(&problem, why);
     return code;
 }
-
-#else
-
-#include <stdio.h>
-
-void shape_schema_warm_up(void)
-{
-}
-
-enum shape_code shape_schema(const char *schema, size_t schema_len, const char *json, size_t n,
-                             char *why)
-{
-    (void)schema;
-    (void)schema_len;
-    (void)json;
-    (void)n;
-    snprintf(why, SHAPE_TEXT_MAX, "this program was built without schemas");
-    return SHAPE_CODE_SCHEMA_INVALID;
-}
-
-#endif

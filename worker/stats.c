@@ -5,8 +5,17 @@
 
 #include "common/log.h"
 
-const int stats_bounds_ms[STATS_BUCKETS] = {1,   2,   5,    10,   25,   50,    100,
-                                            250, 500, 1000, 2500, 5000, 15000, 60000};
+const int stats_bounds_ms[STATS_BUCKETS] = {5,    10,   25,   50,    100,   250,  500,
+                                            1000, 2500, 5000, 10000, 30000, 60000};
+
+static void observe(struct stats_histogram *h, int64_t us)
+{
+    int bucket = 0;
+    while (bucket < STATS_BUCKETS && us > stats_bounds_ms[bucket] * INT64_C(1000))
+        bucket++;
+    h->counts[bucket]++;
+    h->sum_us += us;
+}
 
 void stats_attempt(struct stats *s, const struct attempt *a)
 {
@@ -16,11 +25,15 @@ void stats_attempt(struct stats *s, const struct attempt *a)
     }
     s->attempts[a->outcome][a->delivery->class_]++;
     s->reasons[a->reason]++;
-    int bucket = 0;
-    while (bucket < STATS_BUCKETS && a->total_us > stats_bounds_ms[bucket] * 1000)
-        bucket++;
-    s->latency[bucket]++;
-    s->latency_sum_us += a->total_us;
+    s->resent += a->resent;
+    observe(&s->total, a->total_us);
+    if (a->ttfb_us > 0)
+        observe(&s->first_byte, a->ttfb_us);
+}
+
+void stats_circuit(struct stats *s, enum breaker_state to)
+{
+    s->circuits[to]++;
 }
 
 /* One series and its value, as a member of a JSON object. `labels` is empty or {name="value",…} with escaped quotes. */
@@ -47,19 +60,33 @@ static void attempts(const struct stats *s, struct buf *out)
     }
 }
 
-static void durations(const struct stats *s, struct buf *out)
+static void circuits(const struct stats *s, struct buf *out)
 {
+    static const char *const states[] = {"closed", "open", "half_open"};
     char labels[48];
-    int64_t sum = 0;
-    for (int i = 0; i < STATS_BUCKETS; i++) {
-        sum += s->latency[i];
-        snprintf(labels, sizeof labels, "{le=\\\"%g\\\"}", stats_bounds_ms[i] / 1000.0);
-        series(out, "dlo_attempt_duration_seconds_bucket", labels, (double)sum);
+    for (int i = 0; i < 3; i++) {
+        snprintf(labels, sizeof labels, "{to=\\\"%s\\\"}", states[i]);
+        series(out, "dlo_circuit_changes_total", labels, (double)s->circuits[i]);
     }
-    sum += s->latency[STATS_BUCKETS];
-    series(out, "dlo_attempt_duration_seconds_bucket", "{le=\\\"+Inf\\\"}", (double)sum);
-    series(out, "dlo_attempt_duration_seconds_sum", "", (double)s->latency_sum_us / 1e6);
-    series(out, "dlo_attempt_duration_seconds_count", "", (double)sum);
+}
+
+/* Cumulative buckets, sum and count, as Prometheus has histograms. */
+static void histogram(const struct stats_histogram *h, const char *name, struct buf *out)
+{
+    char labels[48], part[96];
+    int64_t n = 0;
+    snprintf(part, sizeof part, "%s_bucket", name);
+    for (int i = 0; i < STATS_BUCKETS; i++) {
+        n += h->counts[i];
+        snprintf(labels, sizeof labels, "{le=\\\"%g\\\"}", stats_bounds_ms[i] / 1000.0);
+        series(out, part, labels, (double)n);
+    }
+    n += h->counts[STATS_BUCKETS];
+    series(out, part, "{le=\\\"+Inf\\\"}", (double)n);
+    snprintf(part, sizeof part, "%s_sum", name);
+    series(out, part, "", (double)h->sum_us / 1e6);
+    snprintf(part, sizeof part, "%s_count", name);
+    series(out, part, "", (double)n);
 }
 
 void stats_json(const struct stats *s, const struct writer_stats *w, int inflight, int shards,
@@ -73,8 +100,11 @@ void stats_json(const struct stats *s, const struct writer_stats *w, int infligh
     series(out, "dlo_completion_results_total", "", (double)w->results);
     series(out, "dlo_completion_stale_total", "", (double)w->stale);
     series(out, "dlo_verdicts_total", "", (double)s->verdicts);
+    series(out, "dlo_requests_resent_total", "", (double)s->resent);
     attempts(s, out);
-    durations(s, out);
+    circuits(s, out);
+    histogram(&s->total, "dlo_attempt_duration_seconds", out);
+    histogram(&s->first_byte, "dlo_attempt_first_byte_seconds", out);
     buf_printf(out, ",\"transforms\":%s}",
                transforms ? "true" : "false"); /* asked by trial_create.sql */
 }

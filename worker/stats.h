@@ -11,21 +11,30 @@
 #include "common/buf.h"
 #include "common/states.h"
 #include "worker/attempt.h"
+#include "worker/breaker.h"
 #include "worker/writer.h"
 
-#define STATS_BUCKETS 14 /* upper bounds in milliseconds: stats_bounds_ms */
+#define STATS_BUCKETS 13 /* upper bounds in milliseconds: stats_bounds_ms */
+
+struct stats_histogram {
+    int64_t counts[STATS_BUCKETS + 1];
+    int64_t sum_us;
+};
 
 struct stats {
     int64_t attempts[OUTCOME_CANCELLED][CLASS_REPLAY + 1];
     int64_t reasons[REASON_COUNT];
-    int64_t latency[STATS_BUCKETS + 1];
-    int64_t latency_sum_us;
+    struct stats_histogram total;      /* the whole request, whatever became of it */
+    struct stats_histogram first_byte; /* of those that got one */
     int64_t verdicts;
+    int64_t resent;      /* requests written a second time within their attempt, see transfers.c */
+    int64_t circuits[3]; /* changes into each state */
 };
 
 extern const int stats_bounds_ms[STATS_BUCKETS];
 
 void stats_attempt(struct stats *s, const struct attempt *a);
+void stats_circuit(struct stats *s, enum breaker_state to);
 /* Appends them as one flat JSON object: numbers, and "transforms", whether this sender can run any. */
 void stats_json(const struct stats *s, const struct writer_stats *w, int inflight, int shards,
                 size_t held, bool transforms, struct buf *out);

@@ -5,7 +5,6 @@
  */
 #include "worker/transfers.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,15 +12,15 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <openssl/evp.h>
-
 #include "common/http_date.h"
 #include "common/log.h"
 #include "common/redact.h"
-#include "common/signing.h"
 #include "worker/clock.h"
+#include "worker/request.h"
 
-#define CONNECT_TIMEOUT_MS 10000L
+#define CA_CACHE_S 86400L     /* then a new CA file is noticed; reading it takes 22 ms of CPU */
+#define HEAD_LINE_COST 96     /* what libcurl's store takes for a line beside its bytes */
+#define HEAD_KEPT_BYTES 16384 /* a handle that met more than this is not used again */
 #define CONNECTIONS_CACHED                                                                         \
     8192L /* below the number of busy receivers nearly no connection is used twice (measured) */
 
@@ -30,9 +29,11 @@ struct transfer {
     unsigned slot;
     CURL *easy;
     struct attempt *attempt;
-    struct curl_slist *headers;
-    struct curl_slist *pin;
+    struct request request;
     bool refused;
+    int sends; /* how often the request was written: on a kept connection, and on a fresh one */
+    int64_t answered_us; /* clock_us() of its first line; 0: none yet */
+    size_t head_bytes;   /* of all header blocks of the answer, with what each line costs */
     char error[CURL_ERROR_SIZE];
     struct transfer *next_free;
 };
@@ -62,7 +63,12 @@ static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_so
     return socket(addr->family, addr->socktype | SOCK_CLOEXEC, addr->protocol);
 }
 
-/* Also runs on a reused connection: what was allowed when it was opened must still be. */
+/*
+ * Also runs on a reused connection: what was allowed when it was opened must still be.
+ *
+ * libcurl sends a request once more when a kept connection ends without a byte of an answer, up to five times, each on
+ * whatever it has kept. Here it is once, and on a fresh connection, after which it never does it again.
+ */
 static int before_request(void *arg, char *remote_ip, char *local_ip, int remote_port,
                           int local_port)
 {
@@ -71,6 +77,8 @@ static int before_request(void *arg, char *remote_ip, char *local_ip, int remote
     (void)local_ip;
     (void)remote_port;
     (void)local_port;
+    tr->sends++;
+    curl_easy_setopt(tr->easy, CURLOPT_FRESH_CONNECT, 1L); /* is read when it connects anew */
     if (address_guard_literal(remote_ip, &addr) == 0 &&
         address_guard_check((struct sockaddr *)&addr, tr->set->allow) == ADDRESS_OK)
         return CURL_PREREQFUNC_OK;
@@ -95,6 +103,11 @@ static size_t on_header(char *data, size_t size, size_t n, void *arg)
     struct transfer *tr = arg;
     struct buf *headers = &tr->attempt->response_headers;
     size_t got = size * n, len = got;
+    if (!tr->answered_us)
+        tr->answered_us = clock_us();
+    tr->head_bytes += got + HEAD_LINE_COST;
+    if (tr->head_bytes > LIMIT_RESPONSE_HEAD_BYTES)
+        return 0; /* ends the transfer, as on_body does */
     while (len && (data[len - 1] == '\n' || data[len - 1] == '\r'))
         len--;
     if (len >= 5 && memcmp(data, "HTTP/", 5) == 0) {
@@ -152,6 +165,8 @@ static int prepare_easy(struct transfers *t, struct transfer *tr)
     curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L);
     curl_easy_setopt(e, CURLOPT_DNS_CACHE_TIMEOUT,
                      -1L); /* pins do not age; else all are walked after each request */
+    curl_easy_setopt(e, CURLOPT_CA_CACHE_TIMEOUT, CA_CACHE_S);
+    curl_easy_setopt(e, CURLOPT_KEYPASSWD, ""); /* else OpenSSL asks the terminal for one */
     curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(e, CURLOPT_MAXLIFETIME_CONN, 300L);
     curl_easy_setopt(e, CURLOPT_ACCEPT_ENCODING, NULL);
@@ -207,9 +222,8 @@ void transfers_free(struct transfers *t)
             continue;
         if (tr->attempt)
             curl_multi_remove_handle(t->multi, tr->easy);
+        request_release(&tr->request, tr->easy);
         curl_easy_cleanup(tr->easy);
-        curl_slist_free_all(tr->headers);
-        curl_slist_free_all(tr->pin);
         attempt_free(tr->attempt);
     }
     curl_multi_cleanup(t->multi);
@@ -228,138 +242,14 @@ bool transfers_full(const struct transfers *t)
 
 /* --- one request -------------------------------------------------------------------------------------------------- */
 
-/* A header line goes to libcurl and, as it may be shown, into the attempt. -1: out of memory. */
-static int add_header(struct transfer *tr, const char *line, const char *shown)
-{
-    struct curl_slist *more = curl_slist_append(tr->headers, line);
-    if (!more)
-        return -1;
-    tr->headers = more;
-    buf_add_str(&tr->attempt->request_headers, shown);
-    buf_add_char(&tr->attempt->request_headers, '\n');
-    return 0;
-}
-
-static int add_headerf(struct transfer *tr, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
-static int add_headerf(struct transfer *tr, const char *fmt, ...)
-{
-    char line[512];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(line, sizeof line, fmt, ap);
-    va_end(ap);
-    return add_header(tr, line, line);
-}
-
-/* Standard Webhooks: id, timestamp and one signature for each key that is in force. */
-static int add_signature(struct transfer *tr, const struct delivery *d,
-                         const struct destination_settings *set)
-{
-    char id[IDS_TEXT_MAX], signatures[2 * SIGNING_V1_TEXT + 2] = "";
-    int64_t now = time(NULL);
-    ids_format(ID_EVENT, &d->event_id, id);
-    int nkeys = set->key_len[1] && clock_ms() < set->old_key_until_ms ? 2 : 1;
-    for (int i = 0; i < nkeys && set->key_len[i]; i++) {
-        char one[SIGNING_V1_TEXT];
-        if (signing_v1(set->keys[i], set->key_len[i], id, now, d->payload, (size_t)d->payload_bytes,
-                       one))
-            return -1;
-        snprintf(signatures + strlen(signatures), sizeof signatures - strlen(signatures), "%s%s",
-                 i ? " " : "", one);
-    }
-    return add_headerf(tr, "webhook-id: %s", id) ||
-           add_headerf(tr, "webhook-timestamp: %lld", (long long)now) ||
-           add_headerf(tr, "webhook-signature: %s", signatures);
-}
-
-static int add_replay(struct transfer *tr, const struct delivery *d)
-{
-    char entry[IDS_TEXT_MAX], at[32];
-    struct tm tm;
-    time_t now = time(NULL);
-    if (!d->has_entry)
-        return 0;
-    ids_format(ID_ENTRY, &d->entry_id, entry);
-    gmtime_r(&now, &tm);
-    strftime(at, sizeof at, "%Y-%m-%dT%H:%M:%SZ", &tm);
-    return add_headerf(tr, "x-replayed-from: %s", entry) ||
-           add_headerf(tr, "x-replayed-at: %s", at) ||
-           add_headerf(tr, "x-replay-generation: %d", d->generation);
-}
-
-static int add_custom(struct transfer *tr, const struct destination_settings *set)
-{
-    for (int i = 0; i < set->header_count; i++) {
-        char shown[256];
-        int name = (int)strcspn(set->header_lines[i], ":");
-        snprintf(shown, sizeof shown, "%.*s: " REDACT_MARK, name, set->header_lines[i]);
-        if (add_header(tr, set->header_lines[i], shown))
-            return -1;
-    }
-    return 0;
-}
-
-static int add_headers(struct transfer *tr)
-{
-    const struct delivery *d = tr->attempt->delivery;
-    const struct destination_settings *set = &d->dest->set;
-    char id[IDS_TEXT_MAX];
-    ids_format(ID_DELIVERY, &d->id, id);
-    if (add_headerf(tr, "content-type: application/json") || add_signature(tr, d, set) ||
-        add_headerf(tr, "dlo-delivery-id: %s", id) ||
-        add_headerf(tr, "dlo-attempt: %d", d->tries + 1) ||
-        add_headerf(tr, "dlo-event-type: %s", d->type) ||
-        (d->channel && add_headerf(tr, "dlo-channel: %s", d->channel)) ||
-        add_headerf(tr, "user-agent: dlo/" DLO_VERSION) || add_replay(tr, d) || add_custom(tr, set))
-        return -1;
-    struct curl_slist *more = curl_slist_append(tr->headers, "Expect:");
-    tr->headers = more ? more : tr->headers;
-    return more ? 0 : -1;
-}
-
-/* "host:port:address" for libcurl's own cache, which then never looks anything up. */
-static int add_pin(struct transfer *tr, const struct url_parts *url,
-                   const struct sockaddr_storage *pin)
-{
-    char address[INET6_ADDRSTRLEN], entry[512];
-    if (!pin)
-        return 0;
-    const void *raw = pin->ss_family == AF_INET
-                          ? (const void *)&((const struct sockaddr_in *)pin)->sin_addr
-                          : (const void *)&((const struct sockaddr_in6 *)pin)->sin6_addr;
-    inet_ntop(pin->ss_family, raw, address, sizeof address);
-    snprintf(entry, sizeof entry, "%s:%u:%s", url->host, url->port, address);
-    tr->pin = curl_slist_append(NULL, entry);
-    return tr->pin ? 0 : -1;
-}
-
-static int set_request(struct transfer *tr, const struct sockaddr_storage *pin)
-{
-    const struct delivery *d = tr->attempt->delivery;
-    const struct destination_settings *set = &d->dest->set;
-    CURL *e = tr->easy;
-    if (add_headers(tr) || add_pin(tr, &set->url, pin))
-        return -1;
-    curl_easy_setopt(e, CURLOPT_URL, set->url.url);
-    curl_easy_setopt(e, CURLOPT_POSTFIELDS, d->payload);
-    curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)d->payload_bytes);
-    curl_easy_setopt(e, CURLOPT_HTTPHEADER, tr->headers);
-    curl_easy_setopt(e, CURLOPT_RESOLVE, tr->pin);
-    curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)set->timeout_ms);
-    curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS,
-                     set->timeout_ms < CONNECT_TIMEOUT_MS ? (long)set->timeout_ms
-                                                          : CONNECT_TIMEOUT_MS);
-    return 0;
-}
-
+/* The slot is free again. A handle keeps the head of its last answer until its next request: a large one is given back. */
 static void recycle(struct transfers *t, struct transfer *tr)
 {
-    curl_easy_setopt(tr->easy, CURLOPT_HTTPHEADER, NULL);
-    curl_easy_setopt(tr->easy, CURLOPT_RESOLVE, NULL);
-    curl_slist_free_all(tr->headers);
-    curl_slist_free_all(tr->pin);
-    tr->headers = tr->pin = NULL;
+    request_release(&tr->request, tr->easy);
+    if (tr->head_bytes > HEAD_KEPT_BYTES) {
+        curl_easy_cleanup(tr->easy);
+        tr->easy = NULL;
+    }
     tr->attempt = NULL;
     tr->next_free = t->free_list;
     t->free_list = tr;
@@ -370,15 +260,17 @@ int transfers_start(struct transfers *t, struct attempt *a, const struct sockadd
     struct transfer *tr = t->free_list;
     if (!tr || (!tr->easy && prepare_easy(t, tr)))
         return -1;
-    const struct delivery *d = a->delivery;
     t->free_list = tr->next_free;
     tr->attempt = a;
     tr->refused = false;
+    tr->sends = 0;
+    tr->answered_us = 0;
+    tr->head_bytes = 0;
     tr->error[0] = '\0';
-    unsigned hash_len = 0;
-    EVP_Digest(d->payload, (size_t)d->payload_bytes, a->body_sha256, &hash_len, EVP_sha256(), NULL);
-    page_begin(t->page, tr->slot, &d->id);
-    if (set_request(tr, pin) || curl_multi_add_handle(t->multi, tr->easy) != CURLM_OK) {
+    curl_easy_setopt(tr->easy, CURLOPT_FRESH_CONNECT, 0L);
+    page_begin(t->page, tr->slot, &a->delivery->id);
+    if (request_set(&tr->request, tr->easy, a, pin) ||
+        curl_multi_add_handle(t->multi, tr->easy) != CURLM_OK) {
         page_end(t->page, tr->slot);
         recycle(t, tr);
         return -1;
@@ -396,23 +288,24 @@ static int32_t micros(CURL *e, CURLINFO what)
     return us < 0 ? 0 : us > INT32_MAX ? INT32_MAX : (int32_t)us;
 }
 
-/* libcurl's times are all since the start; ours are the lengths of the parts. */
-static void read_timing(CURL *e, struct attempt *a, struct classify_facts *f)
+/* libcurl's times are all since the start; ours are the lengths of the parts. Its time of the first byte received is, with
+ * a large body, that of the first byte sent: ours is taken in on_header. */
+static void read_timing(const struct transfer *tr, struct attempt *a, struct classify_facts *f)
 {
+    CURL *e = tr->easy;
     int32_t name = micros(e, CURLINFO_NAMELOOKUP_TIME_T),
             connect = micros(e, CURLINFO_CONNECT_TIME_T);
-    int32_t tls = micros(e, CURLINFO_APPCONNECT_TIME_T),
-            first = micros(e, CURLINFO_STARTTRANSFER_TIME_T);
+    int32_t tls = micros(e, CURLINFO_APPCONNECT_TIME_T);
     long opened = 0;
     curl_easy_getinfo(e, CURLINFO_NUM_CONNECTS, &opened);
     a->dns_us = opened ? name : 0;
     a->connect_us = opened && connect > name ? connect - name : 0;
     a->tls_us = opened && tls > connect ? tls - connect : 0;
-    a->ttfb_us = first;
+    a->ttfb_us = tr->answered_us ? (int32_t)(tr->answered_us - a->started_us) : 0;
     a->total_us = micros(e, CURLINFO_TOTAL_TIME_T);
     f->connected = connect > 0 || !opened;
     f->secured = tls > 0 || !a->delivery->dest->set.url.https || !opened;
-    f->answered = first > 0;
+    f->answered = tr->answered_us != 0;
 }
 
 /* Retry-After is read from the raw block before it is redacted and cleaned. */
@@ -434,6 +327,19 @@ static void read_headers(CURL *e, struct attempt *a)
     a->response_headers = clean;
 }
 
+/* Never silent: a receiver that took the first one before it closed sees two of the same webhook-id. */
+static void note_resend(struct attempt *a, int sends)
+{
+    char delivery[IDS_TEXT_MAX];
+    a->resent = sends > 1;
+    if (!a->resent)
+        return;
+    ids_format(ID_DELIVERY, &a->delivery->id, delivery);
+    log_info(
+        "delivery=%s n=%d was sent a second time: a kept connection was closed without an answer",
+        delivery, a->delivery->tries + 1);
+}
+
 static void finish(struct transfers *t, struct transfer *tr, CURLcode code)
 {
     struct attempt *a = tr->attempt;
@@ -443,8 +349,10 @@ static void finish(struct transfers *t, struct transfer *tr, CURLcode code)
     curl_easy_getinfo(tr->easy, CURLINFO_OS_ERRNO, &f.os_errno);
     curl_easy_getinfo(tr->easy, CURLINFO_PRIMARY_IP, &ip);
     snprintf(a->remote, sizeof a->remote, "%s", ip && !tr->refused ? ip : "");
-    read_timing(tr->easy, a, &f);
+    read_timing(tr, a, &f);
     f.connected = f.connected || a->remote[0]; /* 7.88 notes the time only after the handshake */
+    f.alert = a->delivery->dest->set.url.https && strstr(tr->error, " alert ");
+    note_resend(a, tr->sends);
     read_headers(tr->easy, a);
     redact_to_utf8(tr->error, strlen(tr->error), error, sizeof error);
     curl_multi_remove_handle(t->multi, tr->easy);

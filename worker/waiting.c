@@ -3,6 +3,7 @@
  */
 #include "worker/reading.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "worker/clock.h"
@@ -36,34 +37,80 @@ int waiting_promote(struct reader *r, struct pipe *pipe, int64_t now_ms)
     return reading_ask(r, pipe, WORKER_SQL_PROMOTE, &a, false, promoted);
 }
 
-/* Why a destination's rows are held, and what an entry says that waited for too long; NULL: they are not. */
+/* Why a destination's rows are held, the first that holds, and what an entry says that waited for too long. */
+static bool is_deleted(const struct destination *d, int64_t now_ms)
+{
+    (void)now_ms;
+    return d->set.deleted;
+}
+
+static bool is_disabled(const struct destination *d, int64_t now_ms)
+{
+    (void)now_ms;
+    return !d->set.enabled;
+}
+
+static bool is_paused(const struct destination *d, int64_t now_ms)
+{
+    (void)now_ms;
+    return d->set.paused;
+}
+
+static bool is_broken(const struct destination *d, int64_t now_ms)
+{
+    (void)now_ms;
+    return d->breaker.state != BREAKER_CLOSED;
+}
+
+static bool is_blocked(const struct destination *d, int64_t now_ms)
+{
+    return now_ms < d->blocked_until_ms;
+}
+
 static const struct hold {
+    bool (*holds)(const struct destination *d, int64_t now_ms);
     enum reason reason;
     const char *code, *why;
 } holds[] = {
-    {REASON_ENDPOINT_DISABLED, "webhook_deleted", "the webhook was deleted"},
-    {REASON_ENDPOINT_DISABLED, "hold_budget_used",
+    {is_deleted, REASON_ENDPOINT_DISABLED, "webhook_deleted", "the webhook was deleted"},
+    {is_disabled, REASON_ENDPOINT_DISABLED, "hold_budget_used",
      "the webhook was disabled for longer than its hold budget"},
-    {REASON_ENDPOINT_DISABLED, "hold_budget_used",
+    {is_paused, REASON_ENDPOINT_DISABLED, "hold_budget_used",
      "the webhook was paused for longer than its hold budget"},
-    {REASON_CIRCUIT_OPEN, "hold_budget_used",
+    {is_broken, REASON_CIRCUIT_OPEN, "hold_budget_used",
+     "the circuit was open for longer than the hold budget"},
+    {is_blocked, REASON_CIRCUIT_OPEN, "hold_budget_used",
      "the receiver asked to wait (Retry-After) beyond the hold budget"},
 };
 
+/* NULL: they are not. */
 static const struct hold *hold_of(const struct destination *d, int64_t now_ms)
 {
-    if (!d->known)
-        return NULL;
-    return d->set.deleted                 ? &holds[0]
-           : !d->set.enabled              ? &holds[1]
-           : d->set.paused                ? &holds[2]
-           : now_ms < d->blocked_until_ms ? &holds[3]
-                                          : NULL;
+    for (size_t i = 0; d->known && i < sizeof holds / sizeof *holds; i++)
+        if (holds[i].holds(d, now_ms))
+            return &holds[i];
+    return NULL;
+}
+
+/* The sentence, and for a circuit which attempts opened it. */
+static const char *explain(const struct destination *d, const struct hold *hold, char out[320])
+{
+    const struct breaker *b = &d->breaker;
+    if (hold->holds != is_broken || !b->ncited)
+        return hold->why;
+    int n = snprintf(out, 320, "%s; opened by", hold->why);
+    for (int i = 0; i < b->ncited; i++) {
+        char id[IDS_TEXT_MAX];
+        ids_format(ID_DELIVERY, &b->cited[i], id);
+        n += snprintf(out + n, (size_t)(320 - n), "%s %s", i ? "," : "", id);
+    }
+    return out;
 }
 
 static void overdue(void *arg, PGresult *res)
 {
     struct reader *r = arg;
+    char why[320];
     if (!reading_good(r, res, "overdue_holds"))
         return;
     for (int i = 0; i < PQntuples(res); i++) {
@@ -78,7 +125,7 @@ static void overdue(void *arg, PGresult *res)
         row->dest = dest;
         delivery_table_add(r->set.held, row);
         r->holds_at_ms = 0; /* there may be more */
-        r->owner.ends(r->owner.arg, row, hold->reason, hold->code, hold->why);
+        r->owner.ends(r->owner.arg, row, hold->reason, hold->code, explain(dest, hold, why));
     }
 }
 
@@ -92,7 +139,7 @@ static void want_holds(struct destination *d, void *arg)
 {
     struct holds_request *q = arg;
     struct reader *r = q->r;
-    if (q->seen++ < q->from || r->shards.count >= LIMIT_HEADS_ROWS || !d->backlog ||
+    if (q->seen++ < q->from || r->shards.count >= LIMIT_HEADS_ROWS || !destination_has_backlog(d) ||
         !hold_of(d, q->now_ms) || r->set.leases->state[d->shard] != LEASE_HELD)
         return;
     pg_array_int2(&r->shards, d->shard);

@@ -62,6 +62,15 @@ static void body_or_null(struct pg_array *to, const struct attempt *a)
         pg_array_null(to);
 }
 
+/* What a transform made of the source at this attempt; later ones send it again. */
+static void dispatched_or_null(struct pg_array *to, const struct delivery *d)
+{
+    if (d->transformed)
+        pg_array_bytes(to, d->payload, (size_t)d->payload_bytes);
+    else
+        pg_array_null(to);
+}
+
 static void hash_or_null(struct pg_array *to, const struct attempt *a)
 {
     if (a->kind == ATTEMPT_REQUEST)
@@ -95,6 +104,9 @@ FILL(tls, pg_array_int4(to, a->tls_us))
 FILL(ttfb, pg_array_int4(to, a->ttfb_us))
 FILL(total, pg_array_int4(to, a->total_us))
 FILL(remote, text_or_null(to, a->remote))
+FILL(class, pg_array_int2(to, a->delivery->class_))
+FILL(bytes, pg_array_int4(to, a->delivery->payload_bytes))
+FILL(dispatched, dispatched_or_null(to, a->delivery))
 FILL(entry, pg_array_uuid(to, &a->entry_id))
 FILL(permanent, pg_array_bool(to, a->permanent))
 FILL(intentional, pg_array_bool(to, a->intentional))
@@ -127,6 +139,9 @@ static const struct column columns[] = {
     {PG_INT4, fill_ttfb},
     {PG_INT4, fill_total},
     {PG_TEXT, fill_remote},
+    {PG_INT2, fill_class},
+    {PG_INT4, fill_bytes},
+    {PG_BYTEA, fill_dispatched},
     /* complete_final.sql only */
     {PG_UUID, fill_entry},
     {PG_BOOL, fill_permanent},
@@ -242,7 +257,9 @@ void writer_free(struct writer *w)
 
 static bool is_final(const struct attempt *a)
 {
-    return a->outcome == OUTCOME_DEAD || (a->delivery->has_entry && a->outcome != OUTCOME_RETRY);
+    if (a->delivery->has_entry)
+        return a->outcome != OUTCOME_RETRY;
+    return a->outcome == OUTCOME_DEAD && !delivery_is_notice(a->delivery);
 }
 
 void writer_add(struct writer *w, struct attempt *a, int64_t now_ms)

@@ -38,6 +38,11 @@ postgres_make() {
     mv "$home/pg.new" "$home/pg"
 }
 
+# A quarter of the memory, as its manual advises, 128 MB to 1 GB: what waits should fit, else readers write pages out.
+postgres_shared_buffers() {
+    awk '/^MemTotal:/ {mb = int($2 / 4096); print (mb < 128 ? 128 : mb > 1024 ? 1024 : mb) "MB"}' /proc/meminfo
+}
+
 postgres_configure() {
     local compression=on
     if "$pg_bin/pg_config" --configure 2>/dev/null | grep -q -- --with-lz4; then compression=lz4; fi
@@ -49,7 +54,7 @@ unix_socket_permissions = 0700
 port = 5432
 max_connections = 60
 max_locks_per_transaction = 256   # every drawer of every table is a lock of its own
-shared_buffers = 256MB
+shared_buffers = $(postgres_shared_buffers)
 max_wal_size = 4GB
 checkpoint_timeout = 15min
 wal_compression = $compression

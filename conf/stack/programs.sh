@@ -19,6 +19,7 @@ intake = $intake
 desk = $desk
 senders = $senders
 allow_nets = "$allow_nets"
+dns_servers = "$dns_servers"
 key_file = "$home/keys/dlo.keys"
 ca_file = "/etc/ssl/certs/ca-certificates.crt"
 log_format = "text"

@@ -2,6 +2,7 @@
 # The operator's settings, read from the environment, checked once. Sourced by run.sh, up.sh and down.sh.
 #
 #   DLO_PORT 8080 · DLO_BIND 127.0.0.1 · DLO_VAR var · DLO_ALLOW_NETS 127.0.0.1/32 (empty: public addresses only)
+#   DLO_DNS_SERVERS (empty: the system's)
 #   DLO_SENDERS 2 · DLO_INTAKE 4 · DLO_DESK 2 (processes) · DLO_BUILD build (where the programs are)
 #
 # Gives: root (the clone), var (absolute), port, bind, url, and the numbers. Changes nothing on the disk.
@@ -42,6 +43,10 @@ bind=${bind#[} bind=${bind%]}
 allow_nets=${DLO_ALLOW_NETS-127.0.0.1/32}
 [[ $allow_nets =~ ^[0-9A-Fa-f.:/,\ ]*$ ]] ||
     die "DLO_ALLOW_NETS is '$allow_nets': networks like 10.0.0.0/8, separated by commas, are needed"
+
+dns_servers=${DLO_DNS_SERVERS-}
+[[ $dns_servers =~ ^[][0-9A-Fa-f.:,\ ]*$ ]] ||
+    die "DLO_DNS_SERVERS is '$dns_servers': addresses like 192.0.2.53 or 192.0.2.53:5353, separated by commas, are needed"
 
 # Where a client on this machine finds the web server.
 case $bind in

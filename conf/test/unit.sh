@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs every unit test program (cmocka) and the JSON corpus; adds up what they report. A program that dies counts as one
+# Runs every unit test program (cmocka) and the two corpora; adds up what they report. A program that dies counts as one
 # failure. Last line: N passed, N failed. Fails on any failure, and when there was nothing to run.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
@@ -21,17 +21,17 @@ run_program() {
     if ((bad > 0)); then tail -n 40 "$log"; fi
 }
 
-# Its last line is its own "N passed, N failed".
+# run_corpus NAME: tests/unit/NAME.sh, whose last line is its own "N passed, N failed".
 run_corpus() {
-    local log=$out/jsontestsuite.log line
-    tests/unit/jsontestsuite.sh >"$log" 2>&1
+    local log=$out/$1.log line
+    tests/unit/"$1".sh >"$log" 2>&1
     local status=$?
     line=$(grep -E '[0-9]+ passed, [0-9]+ failed' "$log" | tail -n 1 | grep -oE '[0-9]+ passed, [0-9]+ failed')
     if [ -z "$line" ] || { [ $status != 0 ] && [[ $line == *", 0 failed" ]]; }; then line="0 passed, 1 failed"; fi
     local ok=${line%% *} bad=${line#*, }
     bad=${bad%% *}
     ((passed += ok, failed += bad))
-    echo "jsontestsuite: $line"
+    echo "$1: $line"
     if ((bad > 0)); then tail -n 40 "$log"; fi
 }
 
@@ -39,7 +39,7 @@ for source in tests/unit/test_*.c; do
     [ -e "$source" ] || continue
     run_program "${DLO_BUILD:-build}/unit/$(basename "$source" .c)"
 done
-if [ -x tests/unit/jsontestsuite.sh ]; then run_corpus; fi
+for corpus in jsontestsuite jsonschemasuite; do run_corpus $corpus; done
 
 echo "$passed passed, $failed failed"
 [ $failed = 0 ] && [ $passed -gt 0 ]

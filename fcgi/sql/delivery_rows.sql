@@ -6,6 +6,8 @@
 -- the place of the marked one). Type, channel and customer come from the event, or from the entry that was re-driven:
 -- both lie in the delivery's source drawer. The joins are lateral with a limit so that they stay look-ups: the planner
 -- cannot see that a named drawer leaves one partition of 92, and would hash the whole ledger.
+-- Why one waits is what its webhook says: disabled, paused; for one that is due also an open circuit, or a rate that
+-- let it wait for more than a second. A hold ends with the hold budget, waiting for the rate does not.
 -- Takes no locks. Called by everything that shows deliveries.
 --
 -- $1 project  $2 lowest id  $3 highest id  $4 outcomes (1: pending)  $5 webhooks  $6 types  $7 channels
@@ -61,14 +63,20 @@ SELECT s.scanned, s.last, s.beyond, f.*
            w.public_id AS webhook_id, x.outcome, x.attempts, x.due_at, x.due, x.made_entry_id, x.entry_id, x.created_at,
            x.finished_at, coalesce(e.type, o.event_type) AS event_type, coalesce(e.channel, o.channel) AS channel,
            coalesce(e.customer_id, o.customer_id) AS customer_id, h.by AS held_by,
-           CASE WHEN h.by IS NOT NULL THEN x.due_at + make_interval(secs => w.hold_budget_s) END AS held_until
+           CASE WHEN w.deleted_at IS NOT NULL AND h.by IS NOT NULL THEN x.due_at
+                WHEN h.by <> 'rate' THEN x.due_at + make_interval(secs => w.hold_budget_s) END AS held_until
       FROM win x
      CROSS JOIN p
       JOIN webhooks w ON w.project_id = $1 AND w.id = x.webhook_id
      CROSS JOIN LATERAL (
             SELECT CASE WHEN x.outcome <> 1 THEN NULL
                         WHEN NOT w.enabled OR w.deleted_at IS NOT NULL THEN 'disabled'
-                        WHEN w.paused_at IS NOT NULL THEN 'paused' END AS by) h
+                        WHEN w.paused_at IS NOT NULL THEN 'paused'
+                        WHEN NOT x.due THEN NULL
+                        WHEN EXISTS (SELECT FROM breakers b
+                                      WHERE b.project_id = $1 AND b.webhook_id = x.webhook_id) THEN 'circuit'
+                        WHEN w.rate_per_second IS NOT NULL AND x.due_at < dlo_now() - interval '1 second'
+                             THEN 'rate' END AS by) h
       LEFT JOIN LATERAL (
             SELECT v.type, v.channel, v.customer_id, v.external_id FROM events v
              WHERE v.project_id = $1 AND v.id = x.event_id AND v.drawer = x.drawer

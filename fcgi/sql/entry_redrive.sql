@@ -3,7 +3,7 @@
 -- Makes a new delivery of an open entry, or nothing: then the caller looks up why. Entry, link, queue, counts and audit
 -- are one statement. Of many at once one finds the entry open, the others wait for the row and find it replaying;
 -- redrives.entry_id UNIQUE says the same once more. The bytes are read from the entry when it is sent, hence its
--- drawer as the source.
+-- drawer as the source: as they were sent, or, if nothing was ever sent, as they came and then shaped.
 -- Locks: the entry. Called by POST /v1/dlq/{id}/re-drive and its aliases.
 --
 -- $1 project  $2 entry  $3 its drawer  $4 the new delivery  $5 actor  $6 id as shown  $7 request id
@@ -17,15 +17,15 @@ WITH moved AS (
        AND w.project_id = $1 AND w.id = d.webhook_id AND w.enabled AND w.deleted_at IS NULL
        AND b.project_id = $1 AND b.id = $2 AND b.drawer = $3 AND octet_length(b.payload) > 0
     RETURNING d.id, d.drawer, d.webhook_id, d.event_id, d.channel, d.reason, d.generation, w.shard,
-              octet_length(b.payload) AS payload_bytes, d.created_at > p.counted_from AS counted
+              octet_length(coalesce(b.dispatched, b.payload)) AS payload_bytes, d.attempt_count > 0 AS shaped, d.created_at > p.counted_from AS counted
 ), linked AS (
     INSERT INTO redrives (delivery_id, entry_id, entry_drawer, project_id)
     SELECT $4, m.id, m.drawer, $1 FROM moved m
 ), queued AS (
     INSERT INTO ready (shard, project_id, webhook_id, payload_bytes, source_drawer, tries, class, generation,
-                       delivery_id, event_id, entry_id, created_at, ready_at)
+                       delivery_id, event_id, entry_id, created_at, ready_at, shaped)
     SELECT m.shard, $1, m.webhook_id, m.payload_bytes, m.drawer, 0, 2, m.generation + 1, $4, m.event_id, m.id,
-           dlo_now(), dlo_now()
+           dlo_now(), dlo_now(), m.shaped
       FROM moved m
 ), counts AS (
     INSERT INTO dlq_deltas (project_id, webhook_id, channel, reason, state, n)

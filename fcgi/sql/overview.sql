@@ -1,8 +1,8 @@
 -- name: overview
 --
 -- The numbers of the overview but the total (entry_count). Every scan is bounded: the usual rate is that of at most
--- the newest 20,000 entries of a day, queues are counted up to 100,000, oldest first. What waits at a paused or
--- disabled webhook is held, not due. The heartbeat is the only real time here.
+-- the newest 20,000 entries of a day, queues are counted up to 100,000, oldest first. What waits at a webhook
+-- that is paused, disabled or has an open circuit is held, not due. The heartbeat is the only real time here.
 -- Takes no locks. Called by GET /v1/overview.
 --
 -- $1 project
@@ -35,10 +35,12 @@ WITH p AS (
      GROUP BY c.webhook_id
     HAVING sum(c.n) > 0
 ), waiting AS (
-    SELECT r.ready_at, w.paused_at IS NOT NULL OR NOT w.enabled OR w.deleted_at IS NOT NULL AS held
+    SELECT r.ready_at, w.paused_at IS NOT NULL OR NOT w.enabled OR w.deleted_at IS NOT NULL
+                       OR b.webhook_id IS NOT NULL AS held
       FROM (SELECT q.webhook_id, q.ready_at FROM ready q WHERE q.project_id = $1
              ORDER BY q.delivery_id LIMIT 100000) r
       JOIN webhooks w ON w.project_id = $1 AND w.id = r.webhook_id
+      LEFT JOIN breakers b ON b.project_id = $1 AND b.webhook_id = r.webhook_id
 ), resting AS (
     SELECT count(*) AS n FROM (SELECT FROM later l WHERE l.project_id = $1 LIMIT 100000) l
 ), queue AS (

@@ -2,7 +2,7 @@
 --
 -- Deletes softly: entries keep their destination, and what still waits is dead-lettered by the sender as
 -- endpoint_disabled. webhook_release then spares the retries their waiting time; a crash in between costs only that.
--- Locks: the row. Called by DELETE /v1/webhooks/{id}.
+-- Its circuit goes with it. Locks: the row. Called by DELETE /v1/webhooks/{id}.
 --
 -- $1 project  $2 public id  $3 actor  $4 id as shown  $5 request id
 -- => one row if there was such a webhook
@@ -11,6 +11,8 @@ WITH gone AS (
        SET deleted_at = dlo_now()
      WHERE w.project_id = $1 AND w.public_id = $2 AND w.deleted_at IS NULL
     RETURNING w.id
+), closed AS (
+    DELETE FROM breakers b USING gone WHERE b.project_id = $1 AND b.webhook_id = gone.id
 ), audit AS (
     INSERT INTO audit_log (project_id, actor, action, object, request_id)
     SELECT $1, $3, 'webhook.delete', $4, $5 FROM gone

@@ -20,9 +20,9 @@ WITH due AS (
     RETURNING l.*
 ), queued AS (
     INSERT INTO ready (shard, project_id, webhook_id, payload_bytes, source_drawer, tries, class, generation,
-                       delivery_id, event_id, entry_id, created_at, ready_at)
+                       delivery_id, event_id, entry_id, created_at, ready_at, shaped)
     SELECT m.shard, m.project_id, m.webhook_id, m.payload_bytes, m.source_drawer, m.tries, greatest(m.class, 1),
-           m.generation, m.delivery_id, m.event_id, m.entry_id, m.created_at, dlo_now()
+           m.generation, m.delivery_id, m.event_id, m.entry_id, m.created_at, dlo_now(), m.shaped
       FROM moved m
     ON CONFLICT (project_id, delivery_id) DO NOTHING
 )

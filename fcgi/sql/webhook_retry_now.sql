@@ -1,6 +1,7 @@
 -- name: webhook_retry_now
 --
--- Tells the owner of the webhook to forget a Retry-After. webhook_release in the same transaction moves the rows.
+-- Tells the owner of the webhook to forget a Retry-After, and to probe at once while its circuit is open.
+-- webhook_release in the same transaction moves the rows.
 -- Locks: the row, until the transaction ends. Called by POST /v1/webhooks/{id}/retry-now.
 --
 -- $1 project  $2 public id  $3 actor  $4 id as shown  $5 request id

@@ -25,15 +25,22 @@ class Request:
 
 
 class Peer:
-    def __init__(self, certificate=None):
-        """`certificate`: paths of certificate and key; then there is a second port, tls_port, that speaks TLS."""
-        command = ["setpriv", "--pdeathsig", "TERM", "--", str(BUILD / "peer"), "--listen", "127.0.0.1:0"]
+    def __init__(self, certificate=None, client_ca=None, doors=(), address="127.0.0.1"):
+        """`certificate`: paths of certificate and key; then there is a second port, tls_port, that speaks TLS, and with
+        `client_ca` asks for a certificate of that authority. `doors`: kinds of addresses that misbehave before a
+        request was read; their ports are in `door`. `address`: 0.0.0.0 is all of 127.0.0.0/8."""
+        command = ["setpriv", "--pdeathsig", "TERM", "--", str(BUILD / "peer"), "--listen", f"{address}:0"]
         if certificate:
             cert, key = certificate
-            command += ["--tls-listen", "127.0.0.1:0", "--tls-cert", str(cert), "--tls-key", str(key)]
+            command += ["--tls-listen", f"{address}:0", "--tls-cert", str(cert), "--tls-key", str(key)]
+        if client_ca:
+            command += ["--tls-client-ca", str(client_ca)]
+        for kind in doors:
+            command += ["--door", f"{kind}@127.0.0.1:0"]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
         self.port = self.read_port()
         self.tls_port = self.read_port() if certificate else None
+        self.door = {kind: self.read_port() for kind in doors}
         self.numbers = itertools.count(1)
 
     def read_port(self):
@@ -50,6 +57,12 @@ class Peer:
 
     def url(self, path):
         return f"http://127.0.0.1:{self.port}{path}"
+
+    def tls_url(self, path, host="127.0.0.1"):
+        return f"https://{host}:{self.tls_port}{path}"
+
+    def door_url(self, kind, path="/ok", scheme="http"):
+        return f"{scheme}://127.0.0.1:{self.door[kind]}{path}"
 
     def control(self, what, method="GET", **query):
         url = self.url(f"/_control/{what}?{urllib.parse.urlencode(query)}")

@@ -26,10 +26,12 @@ intake = {intake}
 desk = {desk}
 senders = {senders}
 allow_nets = "{allow_nets}"
+dns_servers = "{dns_servers}"
 key_file = "{base}/dlo.keys"
-ca_file = "/etc/ssl/certs/ca-certificates.crt"
+ca_file = "{ca_file}"
 log_format = "text"
 log_level = "info"
+{more}
 """
 
 
@@ -51,9 +53,11 @@ def free_port():
 
 
 class Stack:
-    def __init__(self, cluster, *, senders=1, intake=2, desk=2, allow_nets="127.0.0.0/8", worker=True, env=None):
+    def __init__(self, cluster, *, senders=1, intake=2, desk=2, allow_nets="127.0.0.0/8", dns_servers="", worker=True,
+                 env=None, ca_file="/etc/ssl/certs/ca-certificates.crt", more=""):
         self.cluster = cluster
-        self.options = {"senders": senders, "intake": intake, "desk": desk, "allow_nets": allow_nets}
+        self.options = {"senders": senders, "intake": intake, "desk": desk, "allow_nets": allow_nets,
+                        "dns_servers": dns_servers, "ca_file": ca_file, "more": more}
         self.env = env
         self.database = cluster.new_database()
         self.base = cluster.base / self.database

@@ -135,6 +135,7 @@ static size_t serve(struct conn *c, const struct request *r)
     if (c->timer.slot && !c->busy)
         timers_clear(&c->timer); /* conn_close_in: something else was asked */
     modes_serve(c, r);
+    c->served++;
     if (!r->keep_alive)
         conn_close_after(c);
     return r->total_len;
@@ -273,7 +274,15 @@ static int start_tls(struct conn *c, SSL_CTX *tls)
     return 0;
 }
 
-void conn_accept(int fd, SSL_CTX *tls)
+void conn_client_name(const struct conn *c, char *to, size_t size)
+{
+    X509 *cert = c->ssl ? SSL_get1_peer_certificate(c->ssl) : NULL;
+    if (cert)
+        (void)X509_NAME_get_text_by_NID(X509_get_subject_name(cert), NID_commonName, to, (int)size);
+    X509_free(cert);
+}
+
+void conn_accept(int fd, SSL_CTX *tls, void (*greet)(struct conn *c))
 {
     struct conn *c = totals.open < max_open ? calloc(1, sizeof(*c)) : NULL;
     if (!c) {
@@ -286,8 +295,14 @@ void conn_accept(int fd, SSL_CTX *tls)
     c->serial = (unsigned)totals.accepted++;
     c->interest = EPOLLIN;
     totals.open++;
-    if (start_tls(c, tls) < 0 || epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0)
+    if (start_tls(c, tls) < 0 || epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0) {
         conn_free(c);
+        return;
+    }
+    if (greet) {
+        greet(c);
+        settle(c);
+    }
 }
 
 /* ---- answers ---- */

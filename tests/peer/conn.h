@@ -34,6 +34,7 @@ struct conn {
     void (*on_timer)(struct conn *c);
     void (*feed)(struct conn *c); /* makes more output whenever all was sent */
     uint64_t feed_left;           /* for feed */
+    unsigned served;              /* requests before the one that is being answered */
     bool busy;                    /* an answer is not complete: no further request is read */
     bool corked;                  /* out waits for the timer */
     bool closing;                 /* close when all was sent */
@@ -53,9 +54,13 @@ struct conn_totals {
 extern uint64_t conn_now_ms;
 
 int conn_init(int epoll_fd, unsigned max_connections);
-void conn_accept(int fd, SSL_CTX *tls); /* takes the descriptor in any case */
+/* Takes the descriptor in any case. `greet`, if not NULL, may write before anything was read. */
+void conn_accept(int fd, SSL_CTX *tls, void (*greet)(struct conn *c));
 void conn_timer_fired(struct timer *t);
 struct conn_totals conn_totals(void);
+
+/* Whom the client's certificate names; `to` stays as it is when there is none. */
+void conn_client_name(const struct conn *c, char *to, size_t size);
 
 /* Answers. `headers` are whole lines with their CR LF, or "". */
 void conn_reply(struct conn *c, int status, const char *headers, struct span body);

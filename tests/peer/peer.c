@@ -3,13 +3,15 @@
  * demo and benchmarks; plain HTTP/1.1 with keep-alive, one thread, a few microseconds a request.
  *
  *   peer --listen 127.0.0.1:0 [--listen 127.0.0.2:9000 ...]
- *        [--tls-cert F --tls-key F --tls-listen 127.0.0.1:0] [--until-eof]
+ *        [--tls-cert F --tls-key F [--tls-client-ca F] --tls-listen 127.0.0.1:0]
+ *        [--door KIND@127.0.0.1:0 ...] [--until-eof]
  *
  * prints `listening ADDRESS:PORT` (or `listening-tls ...`) for each, in order, and runs until
  * SIGTERM or SIGINT (with --until-eof also until its standard input ends, so that it does not
  * outlive a test that was killed). The modes stand in one table in modes.c, and `peer --help`
  * prints it; the control plane is described in control.h. /rec/MODE is MODE with the request kept
- * for /_control/requests.
+ * for /_control/requests. With --tls-client-ca a client must have a certificate of that authority. A
+ * door is an address that misbehaves before a request could say how (door.c has the kinds).
  *
  * Owns the listening sockets and the loop. Must never talk to anybody but this machine: other
  * addresses are refused, also when listening on 0.0.0.0, which is for the whole of 127.0.0.0/8.
@@ -32,6 +34,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/peer/door.h"
 #include "tests/peer/modes.h"
 #include "tests/peer/record.h"
 #include "tests/peer/seen.h"
@@ -45,16 +48,19 @@ struct listener {
     struct watch watch;
     int fd;
     SSL_CTX *tls;
+    const struct door *door;
 };
 
 static struct options {
     struct {
         const char *address;
         bool tls;
+        const struct door *door;
     } listen[LISTENERS];
     size_t listen_count;
     const char *cert;
     const char *key;
+    const char *client_ca;
     uint32_t max_ids;
     unsigned max_connections;
     bool until_eof;
@@ -65,32 +71,56 @@ static volatile sig_atomic_t stopping;
 
 static void usage(FILE *to)
 {
-    fputs("usage: peer --listen ADDRESS:PORT ... [--tls-cert F --tls-key F --tls-listen A:P]\n"
+    fputs("usage: peer --listen ADDRESS:PORT ... [--door KIND@A:P ...]\n"
+          "            [--tls-cert F --tls-key F [--tls-client-ca F] --tls-listen A:P]\n"
           "            [--max-ids N] [--max-connections N] [--until-eof]\n"
           "Loopback addresses only; 0.0.0.0 serves all of 127.0.0.0/8. Port 0 takes a free one.\n"
           "The first part of a path chooses what happens, after /rec/ it is also recorded:\n",
           to);
     modes_print(to);
+    fputs("Kinds of doors, which do it before they have read a request:\n", to);
+    door_print(to);
 }
 
-static void add_listen(const char *address, bool tls)
+static void add_listen(const char *address, bool tls, const struct door *door)
 {
     if (options.listen_count == LISTENERS) {
         fprintf(stderr, "peer: more than %d addresses\n", LISTENERS);
         exit(2);
     }
     options.listen[options.listen_count].address = address;
+    options.listen[options.listen_count].door = door;
     options.listen[options.listen_count++].tls = tls;
+}
+
+/* "KIND@ADDRESS:PORT" */
+static void add_door(const char *text)
+{
+    char kind[32];
+    const char *address = strchr(text, '@');
+    (void)snprintf(kind, sizeof(kind), "%.*s", (int)(address ? address - text : 0), text);
+    const struct door *door = door_find(kind);
+    if (!door) {
+        fprintf(stderr, "peer: '%s' is no door, see --help\n", text);
+        exit(2);
+    }
+    add_listen(address + 1, false, door);
 }
 
 static void take_option(int which)
 {
     switch (which) {
     case 'l':
-        add_listen(optarg, false);
+        add_listen(optarg, false, NULL);
         break;
     case 't':
-        add_listen(optarg, true);
+        add_listen(optarg, true, NULL);
+        break;
+    case 'd':
+        add_door(optarg);
+        break;
+    case 'a':
+        options.client_ca = optarg;
         break;
     case 'c':
         options.cert = optarg;
@@ -121,6 +151,8 @@ static void read_options(int argc, char **argv)
     static const struct option known[] = {
         {"listen", required_argument, NULL, 'l'},
         {"tls-listen", required_argument, NULL, 't'},
+        {"door", required_argument, NULL, 'd'},
+        {"tls-client-ca", required_argument, NULL, 'a'},
         {"tls-cert", required_argument, NULL, 'c'},
         {"tls-key", required_argument, NULL, 'k'},
         {"max-ids", required_argument, NULL, 'i'},
@@ -137,7 +169,7 @@ static void read_options(int argc, char **argv)
         exit(2);
     }
     if (options.listen_count == 0)
-        add_listen("127.0.0.1:0", false);
+        add_listen("127.0.0.1:0", false, NULL);
 }
 
 /* ---- addresses ---- */
@@ -213,11 +245,14 @@ static void on_connection(struct watch *w, uint32_t events)
             continue;
         }
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-        conn_accept(fd, l->tls);
+        if (l->door)
+            door_enter(l->door, fd);
+        else
+            conn_accept(fd, l->tls, NULL);
     }
 }
 
-static int listen_on(const union address *a)
+static int listen_on(const union address *a, const struct door *door)
 {
     int one = 1;
     socklen_t size = a->any.sa_family == AF_INET ? sizeof(a->v4) : sizeof(a->v6);
@@ -225,6 +260,8 @@ static int listen_on(const union address *a)
     if (fd < 0)
         return -1;
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+    if (door)
+        door_prepare(door, fd);
     if (bind(fd, &a->any, size) == 0 && listen(fd, BACKLOG) == 0)
         return fd;
     int why = errno;
@@ -233,11 +270,20 @@ static int listen_on(const union address *a)
     return -1;
 }
 
+/* A certificate of one's own is asked for only when somebody is named who may vouch for it. */
+static bool ask_clients(SSL_CTX *tls)
+{
+    if (!options.client_ca)
+        return true;
+    SSL_CTX_set_verify(tls, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    return SSL_CTX_load_verify_locations(tls, options.client_ca, NULL) == 1;
+}
+
 static SSL_CTX *tls_context(void)
 {
     SSL_CTX *tls = SSL_CTX_new(TLS_server_method());
     if (tls && options.cert && SSL_CTX_use_certificate_chain_file(tls, options.cert) == 1 &&
-        SSL_CTX_use_PrivateKey_file(tls, options.key, SSL_FILETYPE_PEM) == 1)
+        SSL_CTX_use_PrivateKey_file(tls, options.key, SSL_FILETYPE_PEM) == 1 && ask_clients(tls))
         return tls;
     fprintf(stderr, "peer: cannot use --tls-cert '%s' with --tls-key '%s'\n",
             options.cert ? options.cert : "", options.key ? options.key : "");
@@ -257,7 +303,8 @@ static void open_listener(int epoll_fd, size_t i)
     }
     l->watch.ready = on_connection;
     l->tls = tls ? tls_context() : NULL;
-    l->fd = listen_on(&a);
+    l->door = options.listen[i].door;
+    l->fd = listen_on(&a, l->door);
     if (l->fd < 0 || epoll_ctl(epoll_fd, EPOLL_CTL_ADD, l->fd, &ev) < 0) {
         fprintf(stderr, "peer: cannot listen on '%s': %s\n", options.listen[i].address,
                 strerror(errno));

@@ -24,7 +24,7 @@ class Peer:
     def __init__(self, *args):
         self.process = subprocess.Popen([PEER, *args], stdout=subprocess.PIPE, text=True)
         self.ports = []
-        for _ in range(max(1, sum(a.endswith("listen") for a in args))):
+        for _ in range(max(1, sum(a.endswith("listen") or a == "--door" for a in args))):
             word, address = self.process.stdout.readline().split()
             self.ports.append(int(address.rsplit(":", 1)[1]))
         self.port = self.ports[0]
@@ -166,6 +166,71 @@ def test_close_and_http09_and_garbage(peer):
     assert not exchange(peer, "/http09").startswith(b"HTTP/")
     assert b"\x00" in exchange(peer, "/garbage")
     assert exchange(peer, "/wrong-length").endswith(b"ten bytes.")
+
+
+RAW = {"http2-preface": b"PRI * HTTP/2.0", "word-status": b"HTTP/1.1 fine", "zero-status": b"HTTP/1.1 000",
+       "switching": b"HTTP/1.1 101", "half-status": b"HTTP/1.1 20", "negative-length": b"HTTP/1.1 200",
+       "two-lengths": b"HTTP/1.1 200", "cut-chunk": b"HTTP/1.1 200", "nul-status": b"HTTP/1.1 5\0"}
+
+
+@pytest.mark.parametrize("mode", RAW)
+def test_fixed_bytes_and_the_end(peer, mode):
+    with connect(peer) as sock:
+        sock.sendall(request(f"/{mode}/x"))
+        assert read_until(sock, lambda d: False).startswith(RAW[mode])
+
+
+@pytest.mark.parametrize("path,line", [("/endless-headers", b"\r\na:b"), ("/endless-chunks", b"\r\nx\r\n1;ext"),
+                                       ("/endless-trailers", b"\r\na:b"), ("/long-header/2048", b"xxxx"),
+                                       ("/long-status/2048", b"xxxx"), ("/transfer-bomb", b"")])
+def test_floods(peer, path, line):
+    with connect(peer) as sock:
+        sock.sendall(request(path))
+        data = read_until(sock, lambda d: len(d) > 300_000)
+    assert len(data) > 300_000 and data.startswith(b"HTTP/1.1 200 ") and data.count(line) > 100
+
+
+@pytest.mark.parametrize("path,before", [("/rst-head", b""), ("/rst-status", b"HTTP/1.1 20"),
+                                         ("/rst-headers", b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\nX-Ha")])
+def test_resets_at_each_stage(peer, path, before):
+    with connect(peer) as sock:
+        sock.sendall(request(path))
+        assert not before or read_until(sock, lambda d: d == before) == before
+        with pytest.raises(ConnectionResetError):
+            sock.recv(1)
+
+
+@pytest.mark.parametrize("path", ["/second-close", "/second-rst"])
+def test_second_request_of_a_connection_ends_it(peer, path):
+    with connect(peer) as sock:
+        sock.sendall(request(path))
+        assert status(read_until(sock, complete)) == 204
+        sock.sendall(request(path))
+        if path == "/second-rst":
+            with pytest.raises(ConnectionResetError):
+                sock.recv(1)
+        else:
+            assert sock.recv(1) == b""
+    assert peer.control(f"count?prefix={path}")["requests"] == 2
+
+
+def test_doors():
+    said = {"silent": None, "mail": b"220 ", "http": b"HTTP/1.1 400 ", "alert": b"\x15\x03\x03", "slow-tls": b"\x16\x03\x03"}
+    peer = Peer("--listen", "127.0.0.1:0", *(word for kind in ("reset", "close", *said)
+                                            for word in ("--door", f"{kind}@127.0.0.1:0")))
+    reset, closed, *speaking = peer.ports[1:]
+    with socket.create_connection(("127.0.0.1", closed), timeout=5) as sock:
+        assert sock.recv(1) == b""
+    with pytest.raises(ConnectionResetError):
+        with socket.create_connection(("127.0.0.1", reset), timeout=5) as sock:
+            sock.recv(1)
+    for port, expected in zip(speaking, said.values()):
+        with socket.create_connection(("127.0.0.1", port), timeout=0.3) as sock:
+            if expected:
+                assert sock.recv(100).startswith(expected)
+            with pytest.raises(TimeoutError):
+                sock.recv(1) and sock.recv(1)
+    peer.stop()
 
 
 def test_rst(peer):

@@ -33,7 +33,7 @@ class Reader:
         rows = self.conn.execute(f"EXECUTE arrivals('{{{','.join(map(str, SHARDS))}}}', '{self.xmax}',"
                                  f" '{{{','.join(self.xip)}}}')").fetchall()
         self.take(rows[0][0])
-        new = [hook for _, hook, pos, n in rows if hook is not None and pos is not None for _ in range(n)]
+        new = [hook for _, hook, _, pos, n in rows if hook is not None and pos is not None for _ in range(n)]
         self.seen += new
         return new
 

@@ -44,7 +44,7 @@ class Queue:
         drawer = self.conn.execute("SELECT dlo_drawer(dlo_now(), 30 * 86400)").fetchone()[0]
         values = [[self.shard], [self.hook], [pos], [delivery], [1], [0], [outcome], [reason],
                   [204 if outcome == DELIVERED else 503], [1000], [5000], [None], [None], ["http://x.test/"], ["{}"], [b"h"],
-                  ["{}"], [b""], [False], [1], [1], [0], [1], [2], ["127.0.0.1"]]
+                  ["{}"], [b""], [False], [1], [1], [0], [1], [2], ["127.0.0.1"], [0], [2], [None]]
         params = [owner or self.owner, [self.shard], [epoch or self.epoch], *values]
         name = "complete"
         if outcome == DEAD:

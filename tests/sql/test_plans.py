@@ -7,10 +7,10 @@ import pytest
 from harness.process import ROOT
 from harness.statement import all_statements
 
-BIG = "events|attempts|dead_letters|dead_letter_bodies|ready|later|event_keys"
+BIG = "events|attempts|dead_letters|dead_letter_bodies|ready|later|event_keys|notices"
 HOT = {
     "worker": ["heads", "arrivals", "takeover", "complete", "complete_final", "promote", "payload", "overdue_holds",
-               "lease_renew"],
+               "lease_renew", "notice_flush"],
     "fcgi": ["event_ingest", "event_batch", "event_key", "entry_rows", "entry_redrive", "entry_decide", "entry_body",
              "entry_attempts", "delivery_rows", "delivery_attempts", "delivery_cancel", "event_rows", "event_payload"],
 }

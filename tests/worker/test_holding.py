@@ -172,3 +172,93 @@ def test_url_on_the_same_origin_keeps_header_values(project, peer, path):
     patch(project, hook, url=peer.url(other))
     project.event()
     assert peer.wait(other)[0].headers["x-token"] == "s3cret"
+
+
+# --- in the middle of retries: nothing stays in limbo --------------------------------------------------------------------
+
+
+@pytest.fixture
+def retrying(project, peer):
+    """A webhook with one delivery that waits for its second attempt."""
+    hook = project.webhook(peer.url(peer.path("/status/503")), retrySchedule=[100], maxAttempts=3)
+    project.event()
+    eventually(lambda: project.rows("later") == 1)
+    return hook
+
+
+def test_disabled_in_the_middle_of_retries_it_is_held_when_it_comes_due(project, peer, clock, retrying):
+    patch(project, retrying, enabled=False)
+    assert project.deliveries()[0]["heldBecause"] == "disabled"
+    clock("130 seconds")
+    eventually(lambda: project.rows("ready") == 1)
+    held = project.deliveries(held="true")[0]
+    assert held["attemptCount"] == 1 and held["nextAttemptAt"] is None and held["heldUntil"]
+    good = peer.path()
+    patch(project, retrying, enabled=True, url=peer.url(good))
+    assert peer.wait(good)[0].headers["dlo-attempt"] == "2"
+    assert project.wait_delivery(status="delivered")["attemptCount"] == 2
+
+
+def test_disabled_in_the_middle_of_retries_for_longer_than_the_budget_it_becomes_an_entry(project, clock, retrying):
+    patch(project, retrying, enabled=False, holdBudgetSeconds=60)
+    clock("130 seconds")
+    eventually(lambda: project.rows("ready") == 1)
+    clock("200 seconds")
+    entry = project.wait_entry()
+    assert (entry["failureReason"], entry["attemptCount"]) == ("endpoint_disabled", 1)
+
+
+def test_disabled_and_then_deleted_in_the_middle_of_retries_it_becomes_an_entry(project, retrying):
+    patch(project, retrying, enabled=False)
+    project.delete(f"/v1/webhooks/{retrying['id']}")
+    assert project.wait_entry()["failureReason"] == "endpoint_disabled"
+    assert project.rows("later") == project.rows("ready") == 0
+
+
+def test_retry_that_a_delete_left_behind_becomes_an_entry_when_it_is_due(project, clock, retrying):
+    """As after a crash between the delete and the release of what waits."""
+    project.stack.sql("UPDATE webhooks SET deleted_at = dlo_now() WHERE project_id = %s", [project.number])
+    assert project.rows("later") == 1
+    clock("130 seconds")
+    assert project.wait_entry()["failureReason"] == "endpoint_disabled"
+
+
+def test_410_holds_what_waits_for_its_retry(project, peer, clock):
+    path = peer.path("/status/503")
+    hook = project.webhook(peer.url(path), retrySchedule=[100], maxAttempts=3)
+    first = project.event()["eventId"]
+    eventually(lambda: project.rows("later") == 1)
+    patch(project, hook, url=peer.url(peer.path("/gone")))
+    project.event()
+    eventually(lambda: not project.get(f"/v1/webhooks/{hook['id']}").json()["enabled"])
+    clock("130 seconds")
+    eventually(lambda: project.rows("ready") == 1)
+    held = project.deliveries(held="true")
+    assert [(d["eventId"], d["heldBecause"]) for d in held] == [(first, "disabled")]
+    good = peer.path()
+    patch(project, hook, enabled=True, url=peer.url(good))
+    assert peer.wait(good)[0].headers["webhook-id"] == first
+
+
+def test_redrive_to_a_webhook_that_is_disabled_meanwhile_is_held(project, peer, path):
+    bad = peer.path("/status/400")
+    hook = project.webhook(peer.url(bad), maxAttempts=1)
+    project.event()
+    entry = project.wait_entry()
+    post(project, hook, "pause")
+    assert project.post(f"/v1/dlq/{entry['id']}/re-drive").status == 202
+    patch(project, hook, enabled=False, url=peer.url(path))
+    post(project, hook, "resume")
+    assert project.deliveries(status="pending")[0]["heldBecause"] == "disabled"
+    patch(project, hook, enabled=True)
+    peer.wait(path)
+    eventually(lambda: project.entry(entry["id"])["state"] == "resolved")
+
+
+def test_cancelled_while_held_it_is_over(project, hook, path, peer):
+    patch(project, hook, enabled=False)
+    project.event()
+    delivery = project.deliveries()[0]["id"]
+    assert project.post(f"/v1/deliveries/{delivery}/cancel").json()["status"] == "cancelled"
+    patch(project, hook, enabled=True)
+    stays(lambda: peer.count(path) == 0, 1.2)

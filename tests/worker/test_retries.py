@@ -49,7 +49,8 @@ def test_last_pause_repeats(project, peer, clock):
 
 
 def test_jitter_spreads_a_crowd(project, peer):
-    project.webhook(peer.url(peer.path("/status/503", record=False)), retrySchedule=[1000], maxAttempts=2)
+    project.webhook(peer.url(peer.path("/status/503", record=False)), retrySchedule=[1000], maxAttempts=2,
+                    expectedStatuses=[503])  # so that the circuit stays closed
     project.post("/v1/events/batch", {"events": [{"eventType": "t", "payload": n} for n in range(60)]})
     eventually(lambda: project.rows("later") == 60)
     low, high, spread = project.stack.sql(

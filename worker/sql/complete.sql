@@ -4,10 +4,12 @@
 --         $10 outcome int2, $11 reason int2, $12 status int2, $13 age us int8, $14 retry in ms int8, $15 error code text,
 --         $16 error text, $17 url text, $18 request headers text, $19 body hash bytea, $20 answer headers text,
 --         $21 answer body bytea, $22 truncated bool, $23 dns us int4, $24 connect us int4, $25 tls us int4,
---         $26 first byte us int4, $27 total us int4, $28 remote address text
+--         $26 first byte us int4, $27 total us int4, $28 remote address text, $29 class int2, $30 bytes of the request int4,
+--         $31 what a transform made of the source bytea (NULL: nothing)
 -- returns: the positions that were still there; the others were somebody else's or done before: forget them
 -- locks: the ready rows it deletes
--- called by: sender, one batch of outcomes without dead letters and without re-drives. Run twice, or by an owner that
+-- called by: sender, one batch of outcomes without dead letters and without re-drives; news of our own ($dlq) that could
+--            not be delivered end here as well, as failed and without an entry. Run twice, or by an owner that
 --            lost its lease, it changes nothing.
 WITH f AS MATERIALIZED (
     SELECT l.shard FROM shard_leases l JOIN unnest($2::int2[], $3::int8[]) h(shard, epoch) ON h.shard = l.shard
@@ -18,15 +20,15 @@ gone AS (
               FROM unnest($4::int2[], $5::int4[], $6::int8[], $7::uuid[], $8::int2[], $9::int2[], $10::int2[], $11::int2[],
                           $12::int2[], $13::int8[], $14::int8[], $15::text[], $16::text[], $17::text[], $18::text[],
                           $19::bytea[], $20::text[], $21::bytea[], $22::bool[], $23::int4[], $24::int4[], $25::int4[],
-                          $26::int4[], $27::int4[], $28::text[])
+                          $26::int4[], $27::int4[], $28::text[], $29::int2[], $30::int4[], $31::bytea[])
                 r(r_shard, r_webhook, r_pos, r_delivery, n, kind, outcome, reason, status, age_us, retry_ms, error_code, error,
                   url, request_headers, body_sha256, response_headers, response_body, truncated, dns_us, connect_us, tls_us,
-                  ttfb_us, total_us, remote)
+                  ttfb_us, total_us, remote, r_class, r_bytes, dispatched)
              -- LIMIT forbids every other join order, ORDER BY every other index: a plan made while the queue is empty
              -- takes any of them, and was seen to read the whole queue for each result
              CROSS JOIN LATERAL (
                 SELECT o.ctid AS tid, o.pos, o.delivery_id FROM ready o
-                 WHERE o.shard = r.r_shard AND o.webhook_id = r.r_webhook AND o.pos >= r.r_pos
+                 WHERE o.shard = r.r_shard AND o.webhook_id = r.r_webhook AND o.class = r.r_class AND o.pos >= r.r_pos
                  ORDER BY o.pos LIMIT 1) q
              WHERE q.pos = r.r_pos AND q.delivery_id = r.r_delivery
                AND r.r_shard = ANY(ARRAY(SELECT shard FROM f))) r
@@ -36,18 +38,18 @@ facts AS (
     INSERT INTO attempts (drawer, project_id, delivery_id, n, kind, webhook_id, event_id, entry_id, at,
         delivery_created_at, generation, outcome, ends, reason, status_code, error_code, error, request_url,
         request_headers, body_sha256, response_headers, response_body, response_truncated, dns_us, connect_us, tls_us,
-        ttfb_us, total_us, remote_address)
+        ttfb_us, total_us, remote_address, dispatched)
     SELECT source_drawer, project_id, delivery_id, n, kind, webhook_id, event_id, entry_id,
            dlo_now() - make_interval(secs => age_us / 1e6), created_at, generation, outcome, outcome <> 1, reason,
            status, error_code, error, url, request_headers, body_sha256, response_headers, response_body, truncated,
-           dns_us, connect_us, tls_us, ttfb_us, total_us, remote
+           dns_us, connect_us, tls_us, ttfb_us, total_us, remote, dispatched
       FROM gone
     ON CONFLICT DO NOTHING),
 again AS (
     INSERT INTO later (shard, due_at, project_id, webhook_id, payload_bytes, source_drawer, tries, class, generation,
-                       delivery_id, event_id, entry_id, created_at)
-    SELECT shard, dlo_now() + make_interval(secs => retry_ms / 1e3), project_id, webhook_id, payload_bytes,
-           source_drawer, n, greatest(class, 1), generation, delivery_id, event_id, entry_id, created_at
+                       delivery_id, event_id, entry_id, created_at, shaped)
+    SELECT shard, dlo_now() + make_interval(secs => retry_ms / 1e3), project_id, webhook_id, r_bytes,
+           source_drawer, n, greatest(class, 1), generation, delivery_id, event_id, entry_id, created_at, true
       FROM gone WHERE outcome = 1
     ON CONFLICT (project_id, delivery_id) DO NOTHING)
 SELECT pos FROM gone

@@ -8,4 +8,4 @@ WITH a AS (DELETE FROM idempotency_keys WHERE created_at < dlo_now() - interval 
      d AS (DELETE FROM senders WHERE seen_at < clock_timestamp() - interval '1 hour'),
      e AS (DELETE FROM expired_counts WHERE day < dlo_day(dlo_now()) - 400),
      f AS (DELETE FROM trials WHERE created_at < dlo_now() - interval '1 hour')
-SELECT 1
+SELECT dlo_cut_audit()

@@ -1,13 +1,14 @@
 -- name: overdue_holds
 -- params: $1 shards int2[], $2 webhooks int4[], $3 hold budgets in seconds int4[]
--- returns: rows that were held longer than their webhook's budget, oldest first, at most 200 a webhook and 500 in all
+-- returns: rows that were held longer than their webhook's budget, oldest first, at most 200 a lane and 500 in all
 -- locks: none
--- called by: sender, every second for destinations that are paused, disabled or deleted (budget 0). What it returns ends
---            as an entry through the ordinary completion.
+-- called by: sender, every second for destinations that are paused, disabled, deleted (budget 0) or behind an open
+--            circuit. What it returns ends as an entry through the ordinary completion.
 SELECT r.shard, r.pos, r.webhook_id, r.project_id, r.payload_bytes, r.source_drawer, r.tries, r.class, r.generation,
-       r.delivery_id, r.event_id, r.entry_id
+       r.delivery_id, r.event_id, r.entry_id, r.shaped
   FROM unnest($1::int2[], $2::int4[], $3::int4[]) w(shard, webhook_id, budget_s)
- CROSS JOIN LATERAL (SELECT * FROM ready q WHERE q.shard = w.shard AND q.webhook_id = w.webhook_id
+ CROSS JOIN (VALUES (0::int2), (1::int2), (2::int2)) c(class)
+ CROSS JOIN LATERAL (SELECT * FROM ready q WHERE q.shard = w.shard AND q.webhook_id = w.webhook_id AND q.class = c.class
                       ORDER BY q.pos LIMIT 200) r
  WHERE r.ready_at <= dlo_now() - make_interval(secs => w.budget_s)
  LIMIT 500

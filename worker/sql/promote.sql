@@ -12,9 +12,9 @@ gone AS (
     DELETE FROM later l WHERE l.ctid = ANY(ARRAY(SELECT tid FROM due)) RETURNING l.*),
 moved AS (
     INSERT INTO ready (shard, project_id, webhook_id, payload_bytes, source_drawer, tries, class, generation,
-                       delivery_id, event_id, entry_id, created_at, ready_at)
+                       delivery_id, event_id, entry_id, created_at, ready_at, shaped)
     SELECT shard, project_id, webhook_id, payload_bytes, source_drawer, tries, class, generation,
-           delivery_id, event_id, entry_id, created_at, dlo_now() FROM gone ORDER BY due_at
+           delivery_id, event_id, entry_id, created_at, dlo_now(), shaped FROM gone ORDER BY due_at
     ON CONFLICT (project_id, delivery_id) DO NOTHING
     RETURNING 1)
 SELECT (SELECT count(*) FROM moved),
