@@ -120,9 +120,15 @@ static void serve(struct sender *s, struct destination *d)
     admission_restand(&s->admission, d, s->now_ms);
     int lane = admission_pick(&s->admission, d, &full);
     if (lane >= 0 && send_one(s, d, &d->lanes[lane]))
-        sending_offer(s, d);
+        dispatch_offer(s, d);
     else if (full >= 0)
         turns_put_aside(s->turns, d, (enum share)full);
+}
+
+void dispatch_offer(struct sender *s, struct destination *d)
+{
+    if (d->place == PLACE_OUT && destination_may_send(d, s->now_ms))
+        turns_join(s->turns, d);
 }
 
 static bool room(const struct sender *s)

@@ -97,7 +97,7 @@ void outcomes_settled(void *arg, struct attempt *a)
     reader_release_row(s->reader, row);
     if (stale)
         lane_rewind(lane, pos); /* if it is still there, it is read and sent again */
-    sending_offer(s, d);
+    dispatch_offer(s, d);
 }
 
 void outcomes_verdict(struct sender *s, struct delivery *row, enum reason reason, const char *code,
@@ -190,7 +190,7 @@ void outcomes_transfer_done(void *arg, struct attempt *a, const struct classify_
     classify(a, &d->set, f, curl_error, jitter());
     learn(s, d, a);
     outcomes_hand_over(s, a);
-    sending_offer(s, d);
+    dispatch_offer(s, d);
 }
 
 void outcomes_fail(struct sender *s, struct attempt *a, enum reason reason, bool permanent,

@@ -78,12 +78,6 @@ static void watch_pipe(void *arg, struct pipe *p, int fd, bool want_write)
     *known = fd;
 }
 
-void sending_offer(struct sender *s, struct destination *d)
-{
-    if (d->place == PLACE_OUT && destination_may_send(d, s->now_ms))
-        turns_join(s->turns, d);
-}
-
 /* --- housekeeping ------------------------------------------------------------------------------------------------- */
 
 static void sweep_one(struct destination *d, void *arg)
@@ -92,7 +86,7 @@ static void sweep_one(struct destination *d, void *arg)
     d->resolving = false; /* asked again: a name whose project's line was full gets in this way */
     outcomes_cool(s, d);
     admission_restand(&s->admission, d, s->now_ms);
-    sending_offer(s, d);
+    dispatch_offer(s, d);
 }
 
 static bool forgettable(struct destination *d, void *arg)
@@ -125,7 +119,7 @@ static void name_answered(struct destination *d, void *arg)
 {
     struct sender *s = arg;
     d->resolving = false;
-    sending_offer(s, d);
+    dispatch_offer(s, d);
 }
 
 static void names_answered(void *arg)
@@ -159,7 +153,7 @@ static void read_signal(struct sender *s)
 static void changed(void *arg, struct destination *d)
 {
     struct sender *s = arg;
-    sending_offer(s, d);
+    dispatch_offer(s, d);
 }
 
 static void end_row(void *arg, struct delivery *row, enum reason reason, const char *code,

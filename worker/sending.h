@@ -53,8 +53,7 @@ struct sender {
 };
 
 /* It may be able to send now: it joins those whose turn comes. */
-void sending_offer(struct sender *s, struct destination *d);
-
+void dispatch_offer(struct sender *s, struct destination *d);
 /* Serves whose turn it is while there is room. */
 void dispatch_admit(struct sender *s);
 /* Room was made in these shares: whoever was put aside for want of it has another turn. */

@@ -41,7 +41,7 @@ void suspects_return(struct sender *s)
     s->suspects = row->next;
     row->dest->completing--;
     destination_enqueue(row->dest, row);
-    sending_offer(s, row->dest);
+    dispatch_offer(s, row->dest);
 }
 
 void suspects_survived(struct sender *s, const struct delivery *row)

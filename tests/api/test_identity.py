@@ -28,6 +28,10 @@ ROUTES = [
     ("POST", "/v1/webhooks/{webhook}/retry-now", "webhooks:write", b""),
     ("POST", "/v1/webhooks/{webhook}/rotate-secret", "webhooks:write", b""),
     ("GET", "/v1/webhooks/{webhook}/health", "webhooks:read", None),
+    ("PUT", "/v1/event-types/another", "webhooks:write", {"description": "d"}),
+    ("GET", "/v1/event-types/{type}", "webhooks:read", None),
+    ("DELETE", "/v1/event-types/{type}", "webhooks:write", None),
+    ("GET", "/v1/event-types", "webhooks:read", None),
     ("GET", "/v1/dlq", "dlq:read", None),
     ("GET", "/v1/dlq/{entry}", "dlq:read", None),
     ("GET", "/v1/dlq/{entry}/payload", "dlq:payload", None),
@@ -66,8 +70,10 @@ class Tenant:
         entry = self.project.dead_letter(peer)
         key = self.project.post("/v1/keys", {"name": "other", "scopes": ["events:read"]})
         assert key.status == 201, key
+        made = self.project.call("PUT", "/v1/event-types/order.mine", {"description": "d"})
+        assert made.status == 201, made
         self.objects = {"event": entry["eventId"], "webhook": entry["webhookId"], "entry": entry["id"],
-                        "delivery": entry["deliveryId"], "key": key.json()["id"]}
+                        "delivery": entry["deliveryId"], "key": key.json()["id"], "type": "order.mine"}
 
     def fill(self, path):
         return path.format(**self.objects)
@@ -90,7 +96,9 @@ def test_table_has_every_route_of_a_project():
     for source in (ROOT / "fcgi").glob("*.c"):
         for method, path, scope in re.findall(r"\{METHOD_(\w+), \"([^\"]+)\", \w+,\s*SCOPE_(\w+)", source.read_text()):
             if scope not in ("NONE", "OPERATOR", "SIGNED_IN", "IDENTIFIED", "PROJECT"):
-                found.add((method, re.sub(r"/attempts/\{\}", "/attempts/1", path)))
+                path = re.sub(r"/attempts/\{\}", "/attempts/1", path)
+                made = "/v1/event-types/another" if method == "PUT" else path  # a PUT makes what is not there
+                found.add((method, made))
     assert found == known
 
 
