@@ -1,6 +1,6 @@
 /*
  * What the parts of a sender share. sender.c is the loop and the beginning and end of it all; dispatch.c takes deliveries
- * from their lanes to a request; outcomes.c takes what came of them to the writer, and what it means to the destination;
+ * from their lanes to a request, by way of shaping.c; outcomes.c takes what came of them to the writer, and what it means to the destination;
  * suspects.c keeps those that may have killed a sender apart. Nobody else includes this header.
  */
 #ifndef DLO_WORKER_SENDING_H
@@ -54,12 +54,22 @@ struct sender {
 
 /* It may be able to send now: it joins those whose turn comes. */
 void dispatch_offer(struct sender *s, struct destination *d);
+/* Back to its lane: it was begun and could not go on. */
+void dispatch_requeue(struct sender *s, struct delivery *row);
 /* Serves whose turn it is while there is room. */
 void dispatch_admit(struct sender *s);
 /* Room was made in these shares: whoever was put aside for want of it has another turn. */
 void dispatch_recall(struct sender *s, const struct destination *d, const struct delivery *row);
 /* Those that were put aside and whose share has room although nothing of it ended just now. */
 void dispatch_recall_all(struct sender *s);
+
+enum shaping_step {
+    SHAPING_PASSED, /* it may be sent as it is */
+    SHAPING_TAKEN,  /* it is in a sandbox, or has ended: it is in the lane no more */
+    SHAPING_BUSY    /* the sandboxes have no room: later */
+};
+/* The head of a lane, whose payload is there, on its way to a request. */
+enum shaping_step shaping_pass(struct sender *s, struct destination *d, struct lane *lane);
 
 /* From here on the outcome is the writer's; `busy` and `completing` end when it is settled. */
 void outcomes_hand_over(struct sender *s, struct attempt *a);

@@ -31,6 +31,12 @@ void stats_attempt(struct stats *s, const struct attempt *a)
         observe(&s->first_byte, a->ttfb_us);
 }
 
+void stats_shaping(struct stats *s, enum shape_result result, int64_t elapsed_us)
+{
+    s->shapings[result]++;
+    s->shaping_us += elapsed_us;
+}
+
 void stats_circuit(struct stats *s, enum breaker_state to)
 {
     s->circuits[to]++;
@@ -58,6 +64,18 @@ static void attempts(const struct stats *s, struct buf *out)
         if (s->reasons[i])
             series(out, "dlo_attempt_failures_total", labels, (double)s->reasons[i]);
     }
+}
+
+static void shapings(const struct stats *s, struct buf *out)
+{
+    static const char *const results[] = {"ok", "transform_failed", "schema_rejected",
+                                          "unavailable"};
+    char labels[64];
+    for (int i = 0; i <= SHAPE_UNAVAILABLE; i++) {
+        snprintf(labels, sizeof labels, "{result=\\\"%s\\\"}", results[i]);
+        series(out, "dlo_shapings_total", labels, (double)s->shapings[i]);
+    }
+    series(out, "dlo_shaping_seconds_total", "", (double)s->shaping_us / 1e6);
 }
 
 static void circuits(const struct stats *s, struct buf *out)
@@ -103,6 +121,7 @@ void stats_json(const struct stats *s, const struct writer_stats *w, int infligh
     series(out, "dlo_requests_resent_total", "", (double)s->resent);
     attempts(s, out);
     circuits(s, out);
+    shapings(s, out);
     histogram(&s->total, "dlo_attempt_duration_seconds", out);
     histogram(&s->first_byte, "dlo_attempt_first_byte_seconds", out);
     buf_printf(out, ",\"transforms\":%s}",

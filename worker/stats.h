@@ -12,6 +12,7 @@
 #include "common/states.h"
 #include "worker/attempt.h"
 #include "worker/breaker.h"
+#include "worker/shape_code.h"
 #include "worker/writer.h"
 
 #define STATS_BUCKETS 13 /* upper bounds in milliseconds: stats_bounds_ms */
@@ -29,11 +30,14 @@ struct stats {
     int64_t verdicts;
     int64_t resent;      /* requests written a second time within their attempt, see transfers.c */
     int64_t circuits[3]; /* changes into each state */
+    int64_t shapings[SHAPE_UNAVAILABLE + 1], shaping_us;
 };
 
 extern const int stats_bounds_ms[STATS_BUCKETS];
 
 void stats_attempt(struct stats *s, const struct attempt *a);
+/* A delivery, or a trial, came back from its sandbox. */
+void stats_shaping(struct stats *s, enum shape_result result, int64_t elapsed_us);
 void stats_circuit(struct stats *s, enum breaker_state to);
 /* Appends them as one flat JSON object: numbers, and "transforms", whether this sender can run any. */
 void stats_json(const struct stats *s, const struct writer_stats *w, int inflight, int shards,

@@ -40,8 +40,7 @@ void suspects_return(struct sender *s)
     struct delivery *row = s->suspects;
     s->suspects = row->next;
     row->dest->completing--;
-    destination_enqueue(row->dest, row);
-    dispatch_offer(s, row->dest);
+    dispatch_requeue(s, row);
 }
 
 void suspects_survived(struct sender *s, const struct delivery *row)

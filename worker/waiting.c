@@ -79,8 +79,7 @@ static const struct hold {
      "the webhook was paused for longer than its hold budget"},
     {is_broken, REASON_CIRCUIT_OPEN, "hold_budget_used",
      "the circuit was open for longer than the hold budget"},
-    {is_blocked, REASON_CIRCUIT_OPEN, "hold_budget_used",
-     "the receiver asked to wait (Retry-After) beyond the hold budget"},
+    {is_blocked, REASON_CIRCUIT_OPEN, "hold_budget_used", NULL}, /* the destination says why */
 };
 
 /* NULL: they are not. */
@@ -96,6 +95,8 @@ static const struct hold *hold_of(const struct destination *d, int64_t now_ms)
 static const char *explain(const struct destination *d, const struct hold *hold, char out[320])
 {
     const struct breaker *b = &d->breaker;
+    if (!hold->why)
+        return d->blocked_why;
     if (hold->holds != is_broken || !b->ncited)
         return hold->why;
     int n = snprintf(out, 320, "%s; opened by", hold->why);
