@@ -139,8 +139,22 @@ def test_a_redrive_sends_the_snapshot(project, peer):
     sent = peer.requests(path)[0].body
     project.patch(f"/v1/webhooks/{hook['id']}", {"transform": "{v: 2}"}, headers={"If-Match": "*"})
     peer.control("up", "POST", name="snap")
+    artifacts = project.entry(entry["id"])["artifacts"]
+    assert artifacts["dispatch"]["available"] and artifacts["dispatch"]["bytes"] == len(sent)
+    assert artifacts["source"]["bytes"] == 2
     project.post(f"/v1/dlq/{entry['id']}/re-drive", b"")
     assert delivered(peer, path, 2)[1].body == sent
+
+
+def test_a_redrive_can_ask_for_todays_transform(project, peer):
+    path = peer.path("/down-until-told/today")
+    hook = project.webhook(peer.url(path), transform="{v: 1}", maxAttempts=1)
+    send(project, b"{}")
+    entry = project.wait_entry()
+    project.patch(f"/v1/webhooks/{hook['id']}", {"transform": "{v: 2}"}, headers={"If-Match": "*"})
+    peer.control("up", "POST", name="today")
+    assert project.post(f"/v1/dlq/{entry['id']}/re-drive", {"mode": "current"}).status == 202
+    assert delivered(peer, path, 2)[1].body == b'{"v":2}'
 
 
 def test_one_projects_program_does_not_hold_up_another(stack, peer):
