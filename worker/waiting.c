@@ -119,7 +119,9 @@ static void overdue(void *arg, PGresult *res)
         const struct hold *hold = dest ? hold_of(dest, clock_ms()) : NULL;
         if (!hold || delivery_table_find(r->set.held, row_int8(res, i, 1)))
             continue;
-        struct delivery *row = delivery_new(NULL, 0, NULL, 0, NULL, 0);
+        const char *channel = PQgetisnull(res, i, 13) ? NULL : PQgetvalue(res, i, 13);
+        struct delivery *row =
+            delivery_new(NULL, 0, channel, (size_t)PQgetlength(res, i, 13), NULL, 0);
         if (!row)
             return;
         row_read(res, i, row);
