@@ -37,7 +37,7 @@ struct reader {
     unsigned next_drawer;
     unsigned holds_turn;
     unsigned turn;           /* where the next heads query begins among the destinations */
-    int released;            /* shard being released, or -1 */
+    bool released[LIMIT_SHARDS]; /* being released */
     int32_t payload_webhook; /* whose head's payload is being fetched; 0: none */
     int payload_lane;
     int64_t payload_pos;
