@@ -18,9 +18,9 @@ enum lease_state { LEASE_NONE, LEASE_HELD, LEASE_DRAINING };
 struct leases {
     enum lease_state state[LIMIT_SHARDS];
     int64_t epoch[LIMIT_SHARDS];
-    int64_t until_ms;       /* all are renewed together */
-    int64_t asked_at_ms;    /* when the renewal under way was sent */
-    int busy[LIMIT_SHARDS]; /* deliveries under way or completing */
+    int64_t until_ms;              /* all are renewed together */
+    int64_t asked_at_ms;           /* when the renewal under way was sent */
+    int busy[LIMIT_SHARDS];        /* deliveries under way or completing */
     int64_t taken, lost, released; /* since the start: by us, by time, in order */
 };
 

@@ -30,7 +30,10 @@ int ownership_join(struct reader *r, struct pipe *pipe, int64_t now_ms)
     (void)now_ms;
     char host[256] = "", pid[16];
     struct reading_args a = {0};
-    gethostname(host, sizeof host - 1);
+    if (r->set.host_name[0])
+        snprintf(host, sizeof host, "%s", r->set.host_name);
+    else
+        gethostname(host, sizeof host - 1);
     snprintf(pid, sizeof pid, "%d", (int)getpid());
     reading_arg_bytes(&a, r->set.owner->b, sizeof r->set.owner->b);
     reading_arg_text(&a, host);

@@ -65,6 +65,18 @@ void reader_breaker_changed(struct reader *r, struct destination *d)
     r->unsaved = 1; /* counted anew when they are asked for */
 }
 
+static void forget_settings(struct destination *d, void *unused)
+{
+    (void)unused;
+    d->known = false;
+}
+
+void reader_forget_settings(struct reader *r)
+{
+    destinations_each(r->set.destinations, forget_settings, NULL);
+    r->settings_wanted = 1; /* counted anew when they are asked for */
+}
+
 void reader_stop(struct reader *r)
 {
     r->stopping = true;

@@ -19,11 +19,15 @@
 
 #include "common/log.h"
 #include "worker/clock.h"
+#include "worker/operator.h"
 #include "worker/sending.h"
 
 #define EVENTS 256
 #define SWEEP_MS 100
 #define MINUTE_MS 60000
+#define LEISURE_MS (LIMIT_TIMEOUT_MS_MAX + 5000) /* a drain that nobody waits for */
+#define LEAVE_MS                                                                                   \
+    2000 /* to give the leases back; who waits for a database that is away gains nothing */
 
 enum source { SOURCE_CURL, SOURCE_READ, SOURCE_WRITE, SOURCE_RESOLVER, SOURCE_SIGNAL };
 
@@ -122,24 +126,50 @@ static void names_answered(void *arg)
     destinations_each(s->destinations, name_answered, s);
 }
 
-static void stop(struct sender *s)
+/* Nothing new begins; what is under way may take so long. Asked again, it can only become less. */
+static void stop(struct sender *s, int64_t patience_ms)
 {
-    if (s->stopping)
+    int64_t until_ms = s->now_ms + patience_ms;
+    if (s->stopping) {
+        s->give_up_at_ms = until_ms < s->give_up_at_ms ? until_ms : s->give_up_at_ms;
         return;
+    }
     s->stopping = true;
-    s->give_up_at_ms = s->now_ms + LIMIT_DRAIN_MS;
+    s->give_up_at_ms = until_ms;
     log_info("draining: %d requests under way", transfers_count(s->transfers));
     reader_stop(s->reader);
+}
+
+/* What was decided by the old settings is decided anew; what was learnt about destinations stays. */
+static void reload(struct sender *s)
+{
+    if (operator_reload(s->config_path, s->config))
+        return;
+    log_init("dlo-worker", s->config->log_format, s->config->log_level);
+    operator_allow(s->config, &s->allow);
+    s->breaker_rules = operator_breaker_rules(s->config);
+    struct remotes_rules rules = operator_remotes_rules(s->config);
+    remotes_set_rules(s->remotes, &rules);
+    transfers_set_ca(s->transfers, operator_ca_file(s->config));
+    resolver_reload(s->resolver, s->config->dns_servers);
+    reader_forget_settings(s->reader);
+    log_info("sender: configuration read again");
 }
 
 static void read_signal(struct sender *s)
 {
     struct signalfd_siginfo info;
-    if (read(s->signal_fd, &info, sizeof info) != sizeof info)
-        return;
-    if (s->stopping)
-        s->give_up_at_ms = s->now_ms; /* the second one: at once */
-    stop(s);
+    while (read(s->signal_fd, &info, sizeof info) == sizeof info)
+        switch (info.ssi_signo) {
+        case SIGHUP:
+            reload(s);
+            break;
+        case SIGUSR1:
+            stop(s, LEISURE_MS);
+            break;
+        default:
+            stop(s, s->stops++ ? 0 : LIMIT_DRAIN_MS);
+        }
 }
 
 /* --- what the parts tell each other ------------------------------------------------------------------------------- */
@@ -236,17 +266,21 @@ static int64_t tick(struct sender *s)
     next =
         earliest(next, transfers_tick(s->transfers, s->now_ms)); /* admission sets curl's timer */
     if (s->stop_at_ms && s->now_ms >= s->stop_at_ms)
-        stop(s);
+        stop(s, LIMIT_DRAIN_MS);
     return earliest(next, s->sweep_at_ms);
 }
 
-static bool finished(const struct sender *s)
+static bool finished(struct sender *s)
 {
-    if (!s->stopping)
+    if (!s->stopping || s->now_ms >= s->give_up_at_ms)
+        return s->stopping;
+    if (transfers_count(s->transfers) || !writer_empty(s->writer)) {
+        s->settled_at_ms = 0;
         return false;
-    if (s->now_ms >= s->give_up_at_ms)
-        return true;
-    return reader_left(s->reader) && writer_empty(s->writer) && transfers_count(s->transfers) == 0;
+    }
+    if (!s->settled_at_ms)
+        s->settled_at_ms = s->now_ms;
+    return reader_left(s->reader) || s->now_ms - s->settled_at_ms >= LEAVE_MS;
 }
 
 /* --once: it is over when nothing is held, nothing is under way, and a poll after that found nothing. */
@@ -255,7 +289,7 @@ static void look_for_the_end(struct sender *s)
     bool idle = pipe_idle(s->read_pipe) && leases_count(&s->leases, LEASE_HELD) > 0 &&
                 delivery_table_count(s->held) == 0 && writer_empty(s->writer);
     if (idle && s->idle_once)
-        stop(s);
+        stop(s, LIMIT_DRAIN_MS);
     if (idle && !s->idle_once)
         reader_wake(s->reader);
     s->idle_once = idle;
@@ -286,13 +320,14 @@ static void loop(struct sender *s)
 
 static int open_descriptors(struct sender *s)
 {
-    sigset_t stops;
-    sigemptyset(&stops);
-    sigaddset(&stops, SIGTERM);
-    sigaddset(&stops, SIGINT);
-    sigprocmask(SIG_BLOCK, &stops, NULL);
+    static const int wanted[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
+    sigset_t signals;
+    sigemptyset(&signals);
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
+        sigaddset(&signals, wanted[i]);
+    sigprocmask(SIG_BLOCK, &signals, NULL);
     s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    s->signal_fd = signalfd(-1, &stops, SFD_NONBLOCK | SFD_CLOEXEC);
+    s->signal_fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
     if (s->epoll_fd < 0 || s->signal_fd < 0) {
         log_error("cannot open descriptors: %s", strerror(errno));
         return -1;
@@ -304,10 +339,8 @@ static int open_descriptors(struct sender *s)
 static int read_operator_settings(struct sender *s)
 {
     char err[256];
-    if (address_guard_parse_allow(s->config->allow_nets, &s->allow, err, sizeof err)) {
-        log_error("allow_nets: %s", err);
+    if (operator_allow(s->config, &s->allow))
         return -1;
-    }
     if (seal_keyring_load(s->config->key_file, &s->keyring, err, sizeof err)) {
         log_error("key_file: %s", err);
         return -1;
@@ -317,49 +350,22 @@ static int read_operator_settings(struct sender *s)
     return 0;
 }
 
-static void read_breaker_rules(struct sender *s)
-{
-    const struct config *c = s->config;
-    s->breaker_rules = (struct breaker_rules){.requests = (int)c->breaker_requests,
-                                              .failure_percent = (int)c->breaker_percent,
-                                              .window_ms = c->breaker_window * 1000,
-                                              .cooldown_ms = c->breaker_cooldown * 1000};
-}
-
-/* The CA bundle: the setting, else where the distributions keep it. */
-static const char *ca_file(const struct config *config)
-{
-    static const char *const usual[] = {"/etc/ssl/certs/ca-certificates.crt",
-                                        "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"};
-    const char *found = config->ca_file[0] ? config->ca_file : NULL;
-    for (size_t i = 0; !found && i < sizeof usual / sizeof *usual; i++)
-        if (access(usual[i], R_OK) == 0)
-            found = usual[i];
-    if (!found || access(found, R_OK))
-        log_error("no CA bundle can be read ('%s'): every https delivery will fail; install "
-                  "ca-certificates or set ca_file",
-                  found ? found : usual[0]);
-    return found ? found : usual[0];
-}
-
 static int make_parts(struct sender *s)
 {
     const char *dsn = s->config->dsn_worker[0] ? s->config->dsn_worker : s->config->dsn_owner;
-    const char *ca = ca_file(s->config);
-    read_breaker_rules(s);
+    const char *ca = operator_ca_file(s->config);
+    s->breaker_rules = operator_breaker_rules(s->config);
     struct transfers_owner transfers_owner = {s, watch_curl, outcomes_transfer_done};
     struct resolver_owner resolver_owner = {s, watch_resolver, names_answered};
     struct pipe_owner pipe_owner = {s, watch_pipe, notified, pipe_connected, pipe_lost};
     struct reader_owner reader_owner = {s, changed, end_row, counters, outcomes_wait};
-    struct remotes_rules remotes_rules = {(int)s->config->address_concurrency,
-                                          (double)s->config->address_rate,
-                                          s->config->address_caps_allowed};
+    struct remotes_rules remotes_rules = operator_remotes_rules(s->config);
     s->destinations = destinations_new();
     s->turns = turns_new();
     s->remotes = remotes_new(&remotes_rules, &s->allow);
     s->held = delivery_table_new();
     struct reader_set set = {&s->owner, &s->page->dead_owner, &s->leases, s->destinations,
-                             s->held,   s->keyring,           &s->allow};
+                             s->held,   s->keyring,           &s->allow,  s->config->host_name};
     s->transfers = transfers_new(ca, &s->allow, s->page, &transfers_owner);
     s->resolver = resolver_new(s->config->dns_servers, &s->allow, &resolver_owner);
     if (!s->resolver)
@@ -409,10 +415,15 @@ static void harden(void)
         unsetenv(proxies[i]);
 }
 
-int sender_run(const struct config *config, struct page_sender *page, int index, int64_t run_ms,
-               int once)
+int sender_run(struct config *config, const char *path, struct page_sender *page, int index,
+               int64_t run_ms, int once)
 {
-    struct sender s = {.config = config, .page = page, .read_fd = -1, .write_fd = -1, .once = once};
+    struct sender s = {.config = config,
+                       .config_path = path,
+                       .page = page,
+                       .read_fd = -1,
+                       .write_fd = -1,
+                       .once = once};
     harden();
     srandom((unsigned)getpid() ^ (unsigned)clock_us());
     ids_new(&s.owner);

@@ -21,7 +21,8 @@
 #include "worker/writer.h"
 
 struct sender {
-    const struct config *config;
+    struct config *config; /* this process's own */
+    const char *config_path;
     struct page_sender *page;
     struct uuid owner;
     int epoll_fd, signal_fd;
@@ -43,6 +44,9 @@ struct sender {
     struct delivery *suspects; /* sent last, one at a time */
     struct stats stats, minute_before;
     int64_t now_ms, sweep_at_ms, minute_at_ms, stop_at_ms, give_up_at_ms;
+    int64_t
+        settled_at_ms; /* stopping: since when nothing is under way or to be written; 0: it is */
+    int stops;         /* SIGTERMs */
     bool stopping, once, idle_once;
     const char *
         fault_type; /* fault injection for tests: sending an event of this type aborts the process */
