@@ -94,6 +94,13 @@ static bool forgettable(struct destination *d, void *arg)
            s->now_ms >= d->blocked_until_ms;
 }
 
+static void tell_minute(struct sender *s)
+{
+    struct stats_now now;
+    census_take(s, &now);
+    stats_log(&s->stats, &now, &s->minute_before, s->now_ms);
+}
+
 /* Pauses that have ended, names that were looked up, and memory that nobody needs. */
 static void sweep(struct sender *s)
 {
@@ -108,8 +115,7 @@ static void sweep(struct sender *s)
         if (address_guard_refresh())
             log_warn(
                 "cannot list this host's own addresses: those that are public are not refused");
-        stats_log(&s->stats, &s->minute_before, writer_stats(s->writer),
-                  transfers_count(s->transfers), leases_count(&s->leases, LEASE_HELD));
+        tell_minute(s);
     }
 }
 
@@ -189,8 +195,9 @@ static void end_row(void *arg, struct delivery *row, enum reason reason, const c
 static void counters(void *arg, struct buf *json)
 {
     struct sender *s = arg;
-    stats_json(&s->stats, writer_stats(s->writer), transfers_count(s->transfers),
-               leases_count(&s->leases, LEASE_HELD), delivery_table_count(s->held), json);
+    struct stats_now now;
+    census_take(s, &now);
+    stats_json(&s->stats, &now, json);
 }
 
 static bool outcomes_wait(void *arg)
@@ -430,6 +437,7 @@ int sender_run(struct config *config, const char *path, struct page_sender *page
     page->owner = s.owner;
     s.now_ms = clock_ms();
     s.minute_at_ms = s.now_ms + MINUTE_MS;
+    s.minute_before.at_ms = s.now_ms;
     s.stop_at_ms = run_ms > 0 ? s.now_ms + run_ms : 0;
     s.fault_type = getenv("DLO_FAULT_EVENT_TYPE");
     curl_global_init(CURL_GLOBAL_DEFAULT);
@@ -437,6 +445,7 @@ int sender_run(struct config *config, const char *path, struct page_sender *page
     if (open_descriptors(&s) == 0 && read_operator_settings(&s) == 0 && make_parts(&s) == 0) {
         log_info("sender %d starts", index);
         loop(&s);
+        tell_minute(&s); /* what its last line has not told */
         log_info("sender %d ends, %d requests abandoned", index, transfers_count(s.transfers));
         rc = 0;
     }

@@ -1,7 +1,7 @@
 /*
  * What the parts of a sender share. sender.c is the loop and the beginning and end of it all; dispatch.c takes deliveries
  * from their lanes to a request; outcomes.c takes what came of them to the writer, and what it means to the destination;
- * suspects.c keeps those that may have killed a sender apart. Nobody else includes this header.
+ * suspects.c keeps those that may have killed a sender apart; census.c counts. Nobody else includes this header.
  */
 #ifndef DLO_WORKER_SENDING_H
 #define DLO_WORKER_SENDING_H
@@ -42,7 +42,8 @@ struct sender {
     struct pipe *read_pipe, *write_pipe;
     int read_fd, write_fd;
     struct delivery *suspects; /* sent last, one at a time */
-    struct stats stats, minute_before;
+    struct stats stats;
+    struct stats_minute minute_before;
     int64_t now_ms, sweep_at_ms, minute_at_ms, stop_at_ms, give_up_at_ms;
     int64_t
         settled_at_ms; /* stopping: since when nothing is under way or to be written; 0: it is */
@@ -54,6 +55,9 @@ struct sender {
 
 /* It may be able to send now: it joins those whose turn comes. */
 void sending_offer(struct sender *s, struct destination *d);
+
+/* How things are now. */
+void census_take(const struct sender *s, struct stats_now *out);
 
 /* Serves whose turn it is while there is room. */
 void dispatch_admit(struct sender *s);
