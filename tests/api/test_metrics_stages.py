@@ -153,7 +153,7 @@ def test_held_by_cause(stack, project, peer):
     assert value(stack, "dlo_circuits", state="open") == 1
     assert by(stack, "dlo_held_destinations", "cause") == \
         {"deleted": 0, "disabled": 1, "paused": 1, "circuit": 1, "retry_after": 1, "rate": 0}
-    assert value(stack, "dlo_due") == project.rows("ready") and value(stack, "dlo_oldest_due_seconds") > 0
+    assert value(stack, "dlo_due") >= project.rows("ready") and value(stack, "dlo_oldest_due_seconds") > 0
     assert value(stack, "dlo_circuit_changes_total", to="open") == 1
 
 

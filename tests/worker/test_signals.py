@@ -8,7 +8,10 @@ import time
 
 import pytest
 
+from harness.dns import Dns
+from harness.peer import Peer
 from harness.process import ROOT, children
+from harness.tls import Authority
 from harness.wait import eventually, stays
 
 STACK = {"senders": 2}
@@ -260,6 +263,47 @@ def test_networks_are_judged_anew(stack, project, peer):
     reload_senders(stack, 'allow_nets = ""', 'allow_nets = "127.0.0.0/8"')
     project.event()
     assert len(peer.wait(path, 2)) == 2
+
+
+def test_name_servers(stack, project, peer):
+    """What was known of a name counts no more, also that it does not exist."""
+    before, after = Dns(), Dns()
+    try:
+        after.zone("moved.example.com", "127.0.0.1")
+        reload_senders(stack, 'dns_servers = ""', f'dns_servers = "127.0.0.1:{before.port}"')
+        path = peer.path("/ok")
+        project.webhook(f"http://moved.example.com:{peer.port}{path}", maxAttempts=1)
+        project.event()
+        assert project.wait_entry()["failureReason"] == "dns"
+        reload_senders(stack, f"127.0.0.1:{before.port}", f"127.0.0.1:{after.port}")
+        project.event()
+        peer.wait(path)
+    finally:
+        before.stop()
+        after.stop()
+
+
+def test_authorities(stack, project, tmp_path_factory):
+    """Read anew from another file, and from the same one when it has changed."""
+    directory = tmp_path_factory.mktemp("ca")
+    directory.chmod(0o755)
+    directory.parent.chmod(0o755)
+    good, other = Authority(directory, "good"), Authority(directory, "other")
+    peer = Peer(certificate=good.files("receiver", addresses=["127.0.0.1"]))
+    try:
+        project.webhook(peer.tls_url("/ok"), retrySchedule=[1], maxAttempts=20)
+        bundle = stack.base / "bundle.pem"
+        bundle.write_bytes(other.pem)
+        bundle.chmod(0o644)
+        reload_senders(stack, f'ca_file = "{stack.options["ca_file"]}"', f'ca_file = "{bundle}"')
+        project.event()
+        eventually(lambda: project.rows("attempts") >= 2 and project.rows("later") == 1)
+        assert not project.deliveries(status="delivered")
+        bundle.write_bytes(good.pem)
+        reload_senders(stack, "", "")
+        eventually(lambda: project.deliveries(status="delivered"))
+    finally:
+        peer.stop()
 
 
 def test_breaker_settings(stack, project, peer):
