@@ -37,9 +37,9 @@ struct reader {
     int32_t drawers[LIMIT_DRAWERS]; /* where sources were found lately */
     unsigned next_drawer;
     unsigned holds_turn;
-    unsigned turn;           /* where the next heads query begins among the destinations */
-    int released;            /* shard being released, or -1 */
-    int32_t payload_webhook; /* whose head's payload is being fetched; 0: none */
+    unsigned turn;               /* where the next heads query begins among the destinations */
+    bool released[LIMIT_SHARDS]; /* being released */
+    int32_t payload_webhook;     /* whose head's payload is being fetched; 0: none */
     int payload_lane;
     int64_t payload_pos;
     int unsaved; /* breakers whose state is to be written */

@@ -1,7 +1,8 @@
 /*
  * What the parts of a sender share. sender.c is the loop and the beginning and end of it all; dispatch.c takes deliveries
- * from their lanes to a request, by way of shaping.c; outcomes.c takes what came of them to the writer, and what it means to the destination;
- * suspects.c keeps those that may have killed a sender apart. Nobody else includes this header.
+ * from their lanes to a request, by way of shaping.c; outcomes.c takes what came of them to the writer, and what it means
+ * to the destination; suspects.c keeps those that may have killed a sender apart; census.c counts. Nobody else includes
+ * this header.
  */
 #ifndef DLO_WORKER_SENDING_H
 #define DLO_WORKER_SENDING_H
@@ -22,7 +23,8 @@
 #include "worker/writer.h"
 
 struct sender {
-    const struct config *config;
+    struct config *config; /* this process's own */
+    const char *config_path;
     struct page_sender *page;
     struct uuid owner;
     int epoll_fd, signal_fd;
@@ -45,8 +47,12 @@ struct sender {
     struct pipe *read_pipe, *write_pipe;
     int read_fd, write_fd;
     struct delivery *suspects; /* sent last, one at a time */
-    struct stats stats, minute_before;
+    struct stats stats;
+    struct stats_minute minute_before;
     int64_t now_ms, sweep_at_ms, minute_at_ms, stop_at_ms, give_up_at_ms;
+    int64_t
+        settled_at_ms; /* stopping: since when nothing is under way or to be written; 0: it is */
+    int stops;         /* SIGTERMs */
     bool stopping, once, idle_once;
     const char *
         fault_type; /* fault injection for tests: sending an event of this type aborts the process */
@@ -56,6 +62,10 @@ struct sender {
 void dispatch_offer(struct sender *s, struct destination *d);
 /* Back to its lane: it was begun and could not go on. */
 void dispatch_requeue(struct sender *s, struct delivery *row);
+
+/* How things are now. */
+void census_take(const struct sender *s, struct stats_now *out);
+
 /* Serves whose turn it is while there is room. */
 void dispatch_admit(struct sender *s);
 /* Room was made in these shares: whoever was put aside for want of it has another turn. */
