@@ -67,6 +67,7 @@ static void begin(struct sender *s, struct delivery *row, enum resolver_answer a
     }
     s->leases.busy[row->shard]++;
     row->state = DELIVERY_SENDING;
+    row->era = d->breaker.era;
     a->url = strdup(d->set.redacted_url ? d->set.redacted_url : "");
     if (d->set.refused)
         outcomes_fail(s, a, REASON_ADDRESS_REFUSED, true, "url_refused", d->set.refused);

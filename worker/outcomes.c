@@ -155,9 +155,14 @@ void outcomes_cool(struct sender *s, struct destination *d)
         tell_circuit(s, d);
 }
 
-/* What an answer means for the destination, beyond this delivery. */
+/*
+ * What an answer means for the destination, beyond this delivery. To a request that was begun before the circuit opened,
+ * or to another address, it means nothing: the time-outs of then must not count as the probe of now.
+ */
 static void learn(struct sender *s, struct destination *d, const struct attempt *a)
 {
+    if (a->delivery->era != d->breaker.era)
+        return;
     recent_add(&d->recent, a->total_us > LIMIT_SLOW_MS * 1000);
     d->proven = d->proven || a->status;
     if (troubled(a))
