@@ -87,8 +87,11 @@ struct destination {
     struct bucket rate;
     struct breaker breaker;
     bool breaker_unsaved; /* its state is still to be written */
+    bool breaker_saving;  /* and this: it is being written */
 };
 
+/* Nothing is known of its receiver. True: that closed its circuit. */
+bool destination_begin_anew(struct destination *d);
 bool destination_held(const struct destination *d); /* paused, disabled or deleted */
 /* May anything be sent to it now, as far as it is concerned? */
 bool destination_may_send(const struct destination *d, int64_t now_ms);

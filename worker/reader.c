@@ -25,6 +25,9 @@ struct reader *reader_new(const struct reader_set *set, const struct reader_owne
     pg_array_init(&r->classes, PG_INT2, 1 << 20);
     pg_array_init(&r->longs, PG_INT8, 1 << 20);
     pg_array_init(&r->uuids, PG_UUID, 1 << 12);
+    pg_array_init(&r->cooldowns, PG_INT8, 1 << 16);
+    pg_array_init(&r->requests, PG_INT4, 1 << 16);
+    pg_array_init(&r->cited, PG_TEXT, 1 << 18);
     buf_init(&r->text, 1 << 20);
     return r;
 }
@@ -41,6 +44,9 @@ void reader_free(struct reader *r)
     pg_array_release(&r->classes);
     pg_array_release(&r->longs);
     pg_array_release(&r->uuids);
+    pg_array_release(&r->cooldowns);
+    pg_array_release(&r->requests);
+    pg_array_release(&r->cited);
     buf_release(&r->text);
     free(r);
 }
@@ -156,8 +162,7 @@ static bool must_tell_gone(const struct reader *r, int64_t now_ms)
 
 static bool must_save_circuits(const struct reader *r, int64_t now_ms)
 {
-    (void)now_ms;
-    return r->unsaved > 0;
+    return r->unsaved > 0 && now_ms >= r->circuits_at_ms;
 }
 
 static bool wants_settings(const struct reader *r, int64_t now_ms)

@@ -42,9 +42,10 @@ struct reader {
     int32_t payload_webhook; /* whose head's payload is being fetched; 0: none */
     int payload_lane;
     int64_t payload_pos;
-    int unsaved; /* breakers whose state is to be written */
-    int32_t circuit_webhook;
+    int unsaved;            /* breakers whose state is to be written */
+    int64_t circuits_at_ms; /* not before */
     struct pg_array shards, ints, ints2, classes, longs, uuids;
+    struct pg_array cooldowns, requests, cited; /* of circuits */
     struct buf text;
 };
 
