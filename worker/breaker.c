@@ -19,6 +19,7 @@ static bool change(struct breaker *b, enum breaker_event event)
     for (size_t i = 0; i < breaker_transitions_count; i++)
         if (breaker_transitions[i].from == b->state && breaker_transitions[i].event == event) {
             b->state = breaker_transitions[i].to;
+            b->era++;
             b->probes = 0;
             memset(b->slices, 0, sizeof b->slices);
             return true;
@@ -35,6 +36,7 @@ static void begin_cooldown(struct breaker *b, int64_t first_ms, bool again, int6
 
 static void begin_ramp(struct breaker *b, int64_t now_ms)
 {
+    b->ncited = 0; /* told with the closing; what opens it next is another story */
     b->closed_at_ms = now_ms;
     b->ramp_second = b->ramp_begun = 0;
 }
@@ -110,10 +112,10 @@ bool breaker_result(struct breaker *b, const struct breaker_rules *rules, bool f
 {
     if (b->state == BREAKER_OPEN || !rules->requests)
         return false; /* it was begun before: nothing new is learnt */
-    if (failed)
-        cite(b, delivery);
     if (b->state == BREAKER_HALF_OPEN)
         return probed(b, failed, now_ms);
+    if (failed)
+        cite(b, delivery);
     count(b, rules, failed, now_ms);
     if (!failed || !too_many(b, rules, now_ms))
         return false;
@@ -136,19 +138,17 @@ bool breaker_probe_now(struct breaker *b, int64_t now_ms)
 
 bool breaker_reset(struct breaker *b)
 {
-    if (!change(b, BREAKER_RESET)) {
-        memset(b->slices, 0, sizeof b->slices);
-        return false;
-    }
-    b->closed_at_ms = 0; /* another address, another story: no ramp */
-    b->ncited = 0;
-    return true;
+    bool changed = change(b, BREAKER_RESET);
+    /* another address, another story: no ramp */
+    *b = (struct breaker){.state = b->state, .era = b->era + 1};
+    return changed;
 }
 
 void breaker_restore(struct breaker *b, enum breaker_state state, int64_t left_ms,
                      int64_t cooldown_ms, int64_t now_ms)
 {
     *b = (struct breaker){.state = state,
+                          .era = b->era + 1,
                           .until_ms = now_ms + (left_ms > 0 ? left_ms : 0),
                           .cooldown_ms = cooldown_ms};
 }

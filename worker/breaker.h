@@ -55,6 +55,7 @@ struct breaker_rules {
 
 struct breaker {
     enum breaker_state state;
+    unsigned era;     /* another one whenever what was begun before says nothing about now */
     int64_t until_ms; /* open: when the probing begins */
     int64_t cooldown_ms;
     int64_t closed_at_ms; /* after an opening; 0: never was open */
@@ -65,7 +66,7 @@ struct breaker {
         int64_t number; /* of the slice, since the clock's zero */
         int requests, failures;
     } slices[BREAKER_SLICES];         /* the window */
-    struct uuid cited[BREAKER_CITED]; /* deliveries that failed last, newest first */
+    struct uuid cited[BREAKER_CITED]; /* deliveries that opened it, newest first */
     int ncited;
     int failures, requests; /* of the window that opened it */
 };
@@ -74,7 +75,7 @@ struct breaker {
 bool breaker_may_send(const struct breaker *b, int inflight, int64_t now_ms);
 void breaker_began(struct breaker *b, int64_t now_ms);
 
-/* Each of these returns true when the state changed. */
+/* Each of these returns true when the state changed. A result counts only if its request was begun in this era. */
 bool breaker_result(struct breaker *b, const struct breaker_rules *rules, bool failed,
                     const struct uuid *delivery, int64_t now_ms);
 bool breaker_cool(struct breaker *b, int64_t now_ms);      /* has the cool-down ended? */

@@ -42,6 +42,7 @@ struct delivery {
     char *channel;   /* NULL: none */
     char *payload;   /* NULL: not read yet; else payload_bytes bytes */
     int32_t counted_bytes; /* as admission counts it while it is under way */
+    unsigned era;          /* of its destination's breaker when its request was begun */
     struct remote *remote; /* where it is under way to, if that is capped (remotes.h) */
     int payload_owned;     /* it was fetched by itself, and is freed by itself */
     char memory[];

@@ -29,6 +29,17 @@ void destination_free(struct destination *d)
     free(d);
 }
 
+bool destination_begin_anew(struct destination *d)
+{
+    d->window =
+        d->inflight + 1; /* what hangs at an address it had must not keep it from the new one */
+    d->threshold = LIMIT_CONCURRENCY;
+    d->blocked_until_ms = 0;
+    d->recent = (struct recent){0};
+    d->proven = d->in_trouble = d->hung = false;
+    return breaker_reset(&d->breaker);
+}
+
 bool destination_held(const struct destination *d)
 {
     return d->known && (d->set.paused || !d->set.enabled || d->set.deleted);
@@ -90,7 +101,8 @@ bool destination_idle(const struct destination *d)
     for (int i = 0; i < LANES; i++)
         if (!lane_idle(&d->lanes[i]))
             return false;
-    return !d->completing && !d->resolving && !d->breaker_unsaved && d->place == PLACE_OUT;
+    return !d->completing && !d->resolving && !d->breaker_unsaved && !d->breaker_saving &&
+           d->place == PLACE_OUT;
 }
 
 void destination_enqueue(struct destination *d, struct delivery *row)
@@ -143,7 +155,8 @@ void destination_troubled(struct destination *d)
 
 enum standing destination_standing(const struct destination *d, int64_t now_ms)
 {
-    if (recent_is_slow(&d->recent) || (d->inflight && now_ms - d->progress_ms > LIMIT_STUCK_MS))
+    if (recent_is_slow(&d->recent) || d->hung ||
+        (d->inflight && now_ms - d->progress_ms > LIMIT_STUCK_MS))
         return STANDING_SLOW;
     if (d->in_trouble)
         return STANDING_TROUBLED;

@@ -45,8 +45,7 @@ struct destination *destinations_get(struct destinations *t, int32_t webhook_id)
     if (d || !(d = calloc(1, sizeof *d)))
         return d;
     d->webhook_id = webhook_id;
-    d->window = 1;
-    d->threshold = LIMIT_CONCURRENCY;
+    destination_begin_anew(d);
     d->standing = STANDING_UNPROVEN;
     d->next_in_slot = t->slots[slot(webhook_id)];
     t->slots[slot(webhook_id)] = d;

@@ -156,15 +156,21 @@ void outcomes_cool(struct sender *s, struct destination *d)
         tell_circuit(s, d);
 }
 
-/* What an answer means for the destination, beyond this delivery. */
+/*
+ * What an answer means for the destination, beyond this delivery. To a request that was begun before the circuit opened,
+ * or to another address, it means nothing: the time-outs of then must not count as the probe of now.
+ */
 static void learn(struct sender *s, struct destination *d, const struct attempt *a)
 {
+    if (a->delivery->era != d->breaker.era)
+        return;
     recent_add(&d->recent, a->total_us > LIMIT_SLOW_MS * 1000);
     d->proven = d->proven || a->status;
+    d->hung = a->reason == REASON_TIMEOUT;
     if (troubled(a))
         destination_troubled(d);
     else if (a->status) /* it answered, be it a refusal: it can take more */
-        destination_succeeded(d, !turns_waiting(s->turns));
+        destination_succeeded(d, turns_spare(s->turns, d));
     if (a->retry_after_s > 0 && a->reason != REASON_NONE)
         block(s, d, a->retry_after_s * 1000,
               "the receiver asked to wait (Retry-After) beyond the hold budget");

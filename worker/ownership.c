@@ -71,6 +71,17 @@ static void renew_sooner(struct reader *r, bool hungry, int64_t ends_ms)
         r->renew_at_ms = now_ms + ends_ms + ENDED_MS;
 }
 
+/* It was another's for a while: what it was told meanwhile, and how it left the circuit, is in the database. */
+static void doubt_fresh(struct destination *d, void *arg)
+{
+    struct reader *r = arg;
+    if (!d->known || !r->fresh[d->shard])
+        return;
+    d->set.version = 0;
+    d->breaker_unsaved = false;
+    settings_doubt(d, r);
+}
+
 static void renewed(void *arg, PGresult *res)
 {
     struct reader *r = arg;
@@ -111,6 +122,8 @@ static void renewed(void *arg, PGresult *res)
     l->lost += lost;
     if (lost)
         log_warn("lost %d shards: their leases had run out", lost);
+    if (taken)
+        destinations_each(r->set.destinations, doubt_fresh, r);
     if (taken)
         log_info("took %d shards, %lld senders are alive", taken, (long long)alive);
     drop_lost_shards(r);

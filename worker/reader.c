@@ -24,6 +24,9 @@ struct reader *reader_new(const struct reader_set *set, const struct reader_owne
     pg_array_init(&r->classes, PG_INT2, 1 << 20);
     pg_array_init(&r->longs, PG_INT8, 1 << 20);
     pg_array_init(&r->uuids, PG_UUID, 1 << 12);
+    pg_array_init(&r->cooldowns, PG_INT8, 1 << 16);
+    pg_array_init(&r->requests, PG_INT4, 1 << 16);
+    pg_array_init(&r->cited, PG_TEXT, 1 << 18);
     buf_init(&r->text, 1 << 20);
     return r;
 }
@@ -40,6 +43,9 @@ void reader_free(struct reader *r)
     pg_array_release(&r->classes);
     pg_array_release(&r->longs);
     pg_array_release(&r->uuids);
+    pg_array_release(&r->cooldowns);
+    pg_array_release(&r->requests);
+    pg_array_release(&r->cited);
     buf_release(&r->text);
     free(r);
 }
@@ -105,7 +111,7 @@ void reader_release_row(struct reader *r, struct delivery *row)
 }
 
 /*
- * What was asked is asked again; leases are kept while their time lasts. The snapshot is not: after a failover or the
+ * What was asked is asked again, settings too: nobody told us of changes meanwhile. Leases are kept while their time lasts. The snapshot is not: after a failover or the
  * recovery of a server transaction ids that were never flushed are given out again, so every shard is scanned anew.
  */
 void reader_lost(struct reader *r)
@@ -117,6 +123,7 @@ void reader_lost(struct reader *r)
     r->payload_webhook = 0;
     r->settings_wanted = 1; /* counted anew when they are asked for */
     destinations_each(r->set.destinations, heads_unanswered, NULL);
+    destinations_each(r->set.destinations, settings_doubt, r);
     heads_bury_ghosts(r);
     r->renew_at_ms = 0;
     r->poll_now = true;
@@ -169,8 +176,7 @@ static bool must_tell_gone(const struct reader *r, int64_t now_ms)
 
 static bool must_save_circuits(const struct reader *r, int64_t now_ms)
 {
-    (void)now_ms;
-    return r->unsaved > 0;
+    return r->unsaved > 0 && now_ms >= r->circuits_at_ms;
 }
 
 static bool wants_settings(const struct reader *r, int64_t now_ms)
@@ -195,6 +201,12 @@ static bool always(const struct reader *r, int64_t now_ms)
     return !r->stopping;
 }
 
+static bool heads_turn(const struct reader *r, int64_t now_ms)
+{
+    (void)now_ms;
+    return !r->stopping && r->payload_was_last;
+}
+
 /* The most urgent first. One that failed waits its pause, and the others have their turn. */
 static const struct {
     bool (*due)(const struct reader *r, int64_t now_ms);
@@ -213,6 +225,7 @@ static const struct {
     {may_end_holds, waiting_ask_holds},
     {trials_over, trials_tell},
     {trials_due, trials_ask},
+    {heads_turn, heads_ask},
     {always, heads_ask_payload},
     {always, heads_ask},
 };

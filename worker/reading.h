@@ -12,7 +12,7 @@
 #include "worker/reader.h"
 #include "worker_sql.h"
 
-#define READING_QUESTIONS 15
+#define READING_QUESTIONS 16
 #define READING_GONE_MAX 256 /* webhooks whose receivers answered 410, to be told to the database */
 
 struct reader {
@@ -37,14 +37,18 @@ struct reader {
     int32_t drawers[LIMIT_DRAWERS]; /* where sources were found lately */
     unsigned next_drawer;
     unsigned holds_turn;
+    int promote_from;            /* shard */
     unsigned turn;               /* where the next heads query begins among the destinations */
+    unsigned payload_turn;       /* likewise the next payload */
+    bool payload_was_last;       /* rows and payloads are asked for in turn */
     bool released[LIMIT_SHARDS]; /* being released */
     int32_t payload_webhook;     /* whose head's payload is being fetched; 0: none */
     int payload_lane;
     int64_t payload_pos;
-    int unsaved; /* breakers whose state is to be written */
-    int32_t circuit_webhook;
+    int unsaved;            /* breakers whose state is to be written */
+    int64_t circuits_at_ms; /* not before */
     struct pg_array shards, ints, ints2, classes, longs, uuids;
+    struct pg_array cooldowns, requests, cited; /* of circuits */
     struct buf text;
 };
 
@@ -75,6 +79,8 @@ int ownership_leave(struct reader *r, struct pipe *pipe, int64_t now_ms);
 int arrivals_poll(struct reader *r, struct pipe *pipe, int64_t now_ms);
 int arrivals_take_over(struct reader *r, struct pipe *pipe,
                        int64_t now_ms); /* shards that were leased and not scanned */
+void settings_doubt(struct destination *d,
+                    void *reader); /* they are read again before anything is sent */
 int settings_ask(struct reader *r, struct pipe *pipe, int64_t now_ms);
 int settings_tell_gone(struct reader *r, struct pipe *pipe, int64_t now_ms);
 int circuits_save(struct reader *r, struct pipe *pipe, int64_t now_ms);

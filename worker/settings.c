@@ -157,8 +157,10 @@ static void read_limits(struct destination_settings *s, const PGresult *res, int
 /* As another sender, or we before a restart, left it. */
 static void read_breaker(struct breaker *b, const PGresult *res, int i)
 {
-    if (PQgetisnull(res, i, 24))
+    if (PQgetisnull(res, i, 24)) {
+        breaker_restore(b, BREAKER_CLOSED, 0, 0, clock_ms());
         return;
+    }
     breaker_restore(b, (enum breaker_state)strtol(PQgetvalue(res, i, 24), NULL, 10),
                     strtoll(PQgetvalue(res, i, 25), NULL, 10),
                     strtoll(PQgetvalue(res, i, 26), NULL, 10) * 1000, clock_ms());
@@ -189,12 +191,14 @@ static void apply(struct reader *r, struct destination *d, struct destination_se
     if (first)
         read_breaker(&d->breaker, res, i);
     else if (begins_anew(&d->set, s))
-        changed = breaker_reset(&d->breaker);
+        changed = destination_begin_anew(d);
     if (!first && s->retry_now_at > d->set.retry_now_at) {
         d->blocked_until_ms = 0;
         changed = breaker_probe_now(&d->breaker, clock_ms()) || changed;
     }
-    if (changed)
+    if (s->deleted)
+        breaker_reset(&d->breaker); /* its row went with it */
+    else if (changed)
         reader_breaker_changed(r, d);
     if (d->window > s->max_concurrency)
         d->window = s->max_concurrency;
@@ -244,6 +248,13 @@ static void settings_read(void *arg, PGresult *res)
             destination_forget_queue(d, r->set.held);
         r->owner.changed(r->owner.arg, d);
     }
+}
+
+void settings_doubt(struct destination *d, void *reader)
+{
+    struct reader *r = reader;
+    d->known = false;
+    r->settings_wanted = 1; /* counted anew when they are asked for */
 }
 
 static void want_settings(struct destination *d, void *arg)

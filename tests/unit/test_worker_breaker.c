@@ -187,7 +187,7 @@ static void can_be_switched_off(void **state)
 static void restored_it_goes_on_where_it_was(void **state)
 {
     (void)state;
-    struct breaker b;
+    struct breaker b = {0};
     breaker_restore(&b, BREAKER_OPEN, 4000, 40000, START);
     assert_false(breaker_cool(&b, START + 3999));
     assert_true(breaker_cool(&b, START + 4000));

@@ -10,7 +10,11 @@ SELECT w.id, w.public_id, w.project_id, w.shard, w.url, w.timeout_ms, w.max_atte
        w.headers_sealed, extract(epoch FROM w.retry_now_at)::float8::text, w.version,
        (extract(epoch FROM w.old_secret_until - dlo_now()) * 1000)::int8,
        w.max_payload_bytes, w.rate_per_second, w.transform, w.payload_schema,
-       b.state, (extract(epoch FROM b.next_probe_at - dlo_now()) * 1000)::int8, b.cooldown_s, b.failures, b.requests,
+       b.state,
+       -- somebody asked for a probe since it opened last
+       CASE WHEN w.retry_now_at > b.next_probe_at - make_interval(secs => b.cooldown_s) THEN 0
+            ELSE (extract(epoch FROM b.next_probe_at - dlo_now()) * 1000)::int8 END,
+       b.cooldown_s, b.failures, b.requests,
        b.tripped_by::text, w.signing = 'v1a', w.tls_ca, w.tls_client_sealed
   FROM webhooks w LEFT JOIN breakers b ON b.webhook_id = w.id
  WHERE w.id = ANY($1::int4[])
