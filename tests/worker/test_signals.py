@@ -221,7 +221,7 @@ def test_more_and_fewer_senders_lose_and_repeat_nothing(stack, project, peer):
             eventually(lambda: alive(stack) == n and len(set(owners(stack))) == n, 20)
             eventually(lambda: max(owners(stack).values()) - min(owners(stack).values()) <= 1, 20)
     assert arrived_once(project, peer, load) is True
-    assert len(children(stack.processes["worker"].pid)) == 3
+    assert len(stack.worker_children()) == 3
 
 
 def owners(stack):
@@ -237,7 +237,7 @@ def test_surplus_sender_waits_for_its_slow_receivers(stack, project, peer):
     eventually(lambda: peer.count(base) == 8)
     reload(stack, "worker", "senders = 2", "senders = 1")
     eventually(lambda: len(project.deliveries(status="delivered")) == 8, 30)
-    eventually(lambda: len(children(stack.processes["worker"].pid)) == 2, 10)
+    eventually(lambda: len(stack.worker_children()) == 2, 10)
     assert peer.count(base) == 8
 
 
