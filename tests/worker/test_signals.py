@@ -252,17 +252,19 @@ def test_senders_stay_the_same_processes(stack):
 
 
 def test_networks_are_judged_anew(stack, project, peer):
-    """Also for webhooks and connections that are in use."""
-    path = peer.path("/ok")
+    """Also for webhooks and connections that are in use, and for webhooks that were refused."""
+    path, later = peer.path("/ok"), peer.path("/ok")
     project.webhook(peer.url(path))
     project.event()
     peer.wait(path)
     reload_senders(stack, 'allow_nets = "127.0.0.0/8"', 'allow_nets = ""')
+    project.webhook(peer.url(later))  # the responders know nothing of it
     project.event()
-    assert project.wait_entry()["failureReason"] == "address_refused"
+    eventually(lambda: len(project.entries(failureReason="address_refused")) == 2)
+    assert len(peer.requests(path)) == 1 and not peer.requests(later)
     reload_senders(stack, 'allow_nets = ""', 'allow_nets = "127.0.0.0/8"')
     project.event()
-    assert len(peer.wait(path, 2)) == 2
+    assert len(peer.wait(path, 2)) == 2 and len(peer.wait(later)) == 1
 
 
 def test_name_servers(stack, project, peer):
