@@ -291,7 +291,7 @@ static bool finished(struct sender *s)
 {
     if (!s->stopping || s->now_ms >= s->give_up_at_ms)
         return s->stopping;
-    if (transfers_count(s->transfers) || !writer_empty(s->writer)) {
+    if (transfers_count(s->transfers) || sandboxes_busy(s->sandboxes) || !writer_empty(s->writer)) {
         s->settled_at_ms = 0;
         return false;
     }
