@@ -173,6 +173,7 @@ int heads_ask(struct reader *r, struct pipe *pipe, int64_t now_ms)
     pg_array_clear(&r->classes);
     pg_array_clear(&r->longs);
     pg_array_clear(&r->ints2);
+    r->payload_was_last = false;
     r->turn = 0;
     destinations_each(r->set.destinations, want_heads, &q);
     if (!q.rows && q.from) {
@@ -221,11 +222,14 @@ static void payload_read(void *arg, PGresult *res)
 struct payload_request {
     struct destination *found;
     int lane;
+    unsigned seen, from;
 };
 
 static void want_payload(struct destination *d, void *arg)
 {
     struct payload_request *q = arg;
+    if (q->found || q->seen++ < q->from)
+        return;
     for (int i = 0; i < LANES && !q->found; i++)
         if (d->lanes[i].wants_payload && d->lanes[i].head && !d->lanes[i].head->payload) {
             q->found = d;
@@ -238,11 +242,18 @@ int heads_ask_payload(struct reader *r, struct pipe *pipe, int64_t now_ms)
     (void)now_ms;
     struct reading_args a = {0};
     char shard[8], webhook[16], lane[8], pos[24];
-    struct payload_request q = {0};
+    struct payload_request q = {.from = r->payload_turn};
     destinations_each(r->set.destinations, want_payload, &q);
+    if (!q.found && q.from) {
+        q = (struct payload_request){0};
+        destinations_each(r->set.destinations, want_payload, &q);
+    }
     struct destination *d = q.found;
     if (!d)
         return -1;
+    r->payload_turn =
+        q.seen; /* the next one is another's: nobody's large bodies stand before all others */
+    r->payload_was_last = true;
     r->payload_webhook = d->webhook_id;
     r->payload_lane = q.lane;
     r->payload_pos = d->lanes[q.lane].head->pos;

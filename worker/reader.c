@@ -187,6 +187,12 @@ static bool always(const struct reader *r, int64_t now_ms)
     return !r->stopping;
 }
 
+static bool heads_turn(const struct reader *r, int64_t now_ms)
+{
+    (void)now_ms;
+    return !r->stopping && r->payload_was_last;
+}
+
 /* The most urgent first. One that failed waits its pause, and the others have their turn. */
 static const struct {
     bool (*due)(const struct reader *r, int64_t now_ms);
@@ -205,6 +211,7 @@ static const struct {
     {may_end_holds, waiting_ask_holds},
     {trials_over, trials_tell},
     {trials_due, trials_ask},
+    {heads_turn, heads_ask},
     {always, heads_ask_payload},
     {always, heads_ask},
 };

@@ -12,7 +12,7 @@
 #include "worker/reader.h"
 #include "worker_sql.h"
 
-#define READING_QUESTIONS 15
+#define READING_QUESTIONS 16
 #define READING_GONE_MAX 256 /* webhooks whose receivers answered 410, to be told to the database */
 
 struct reader {
@@ -39,6 +39,8 @@ struct reader {
     unsigned holds_turn;
     unsigned turn;           /* where the next heads query begins among the destinations */
     int released;            /* shard being released, or -1 */
+    unsigned payload_turn;   /* likewise the next payload */
+    bool payload_was_last;   /* rows and payloads are asked for in turn */
     int32_t payload_webhook; /* whose head's payload is being fetched; 0: none */
     int payload_lane;
     int64_t payload_pos;
