@@ -103,8 +103,10 @@ static bool send_one(struct sender *s, struct destination *d, struct lane *lane)
     }
     row->remote = NULL;
     if (answer == RESOLVER_HIT && !d->set.refused &&
-        !remotes_may_send(s->remotes, d->set.project_id, &pin, s->now_ms, &row->remote))
-        return false; /* the next sweep offers it again */
+        !remotes_may_send(s->remotes, d->set.project_id, &pin, s->now_ms, &row->remote)) {
+        remotes_wait(row->remote, d);
+        return false;
+    }
     lane_dequeue(lane);
     turns_charge(s->turns, d, row->payload_bytes);
     if (!suspects_put_aside(s, row))
@@ -152,10 +154,16 @@ void dispatch_recall(struct sender *s, const struct destination *d, const struct
     turns_recall(s->turns, (enum share)(LANES + d->standing));
     if (d->standing != STANDING_GOOD)
         turns_recall(s->turns, SHARE_DOUBTFUL);
+    struct destination *waiting = remotes_recall(s->remotes, row->remote, s->now_ms);
+    if (waiting)
+        turns_join(s->turns, waiting);
 }
 
 void dispatch_recall_all(struct sender *s)
 {
+    struct destination *waiting;
+    while ((waiting = remotes_recall_any(s->remotes, s->now_ms)))
+        turns_join(s->turns, waiting);
     for (int i = 0; i < SHARES; i++)
         while (admission_has_room(&s->admission, (enum share)i) &&
                turns_recall(s->turns, (enum share)i))

@@ -168,7 +168,7 @@ static void learn(struct sender *s, struct destination *d, const struct attempt 
     if (troubled(a))
         destination_troubled(d);
     else if (a->status) /* it answered, be it a refusal: it can take more */
-        destination_succeeded(d, !turns_waiting(s->turns));
+        destination_succeeded(d, turns_spare(s->turns, d));
     if (a->retry_after_s > 0 && a->reason != REASON_NONE)
         block(s, d, a->retry_after_s * 1000);
     if (breaker_result(&d->breaker, &s->breaker_rules, counts_as_failure(a), &a->delivery->id,

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "worker/line.h"
+
 #define SLOTS 1024
 #define REMOTES_MAX 20000 /* beyond it new ones are not capped: better than to refuse them */
 
@@ -14,6 +16,7 @@ struct remote {
     unsigned char address[16]; /* IPv4 as mapped IPv6 */
     int inflight;
     struct bucket rate;
+    struct line line;
 };
 
 struct remotes {
@@ -21,6 +24,7 @@ struct remotes {
     const struct address_allow *allow;
     struct remote *slots[SLOTS];
     int count;
+    int recalled; /* slot to begin with next */
 };
 
 struct remotes *remotes_new(const struct remotes_rules *rules, const struct address_allow *allow)
@@ -85,6 +89,12 @@ static bool capped(const struct remotes *t, const struct sockaddr_storage *addr)
            (t->rules.allowed_too || !address_guard_listed((const struct sockaddr *)addr, t->allow));
 }
 
+static bool has_room(const struct remotes *t, const struct remote *r, int64_t now_ms)
+{
+    return (t->rules.concurrency <= 0 || r->inflight < t->rules.concurrency) &&
+           bucket_has(&r->rate, t->rules.per_second, now_ms);
+}
+
 bool remotes_may_send(struct remotes *t, int32_t project_id, const struct sockaddr_storage *addr,
                       int64_t now_ms, struct remote **out)
 {
@@ -94,8 +104,7 @@ bool remotes_may_send(struct remotes *t, int32_t project_id, const struct sockad
         return true;
     address_bytes(addr, address);
     struct remote *r = *out = get(t, project_id, address);
-    return !r || ((t->rules.concurrency <= 0 || r->inflight < t->rules.concurrency) &&
-                  bucket_has(&r->rate, t->rules.per_second, now_ms));
+    return !r || has_room(t, r, now_ms);
 }
 
 void remotes_begin(struct remotes *t, struct remote *r, int64_t now_ms)
@@ -113,13 +122,34 @@ void remotes_end(struct remotes *t, struct remote *r)
         r->inflight--;
 }
 
+void remotes_wait(struct remote *r, struct destination *d)
+{
+    line_join(&r->line, d, PLACE_ASIDE);
+}
+
+struct destination *remotes_recall(struct remotes *t, struct remote *r, int64_t now_ms)
+{
+    return r && r->line.head && has_room(t, r, now_ms) ? line_take(&r->line) : NULL;
+}
+
+struct destination *remotes_recall_any(struct remotes *t, int64_t now_ms)
+{
+    for (int i = 0; i < SLOTS; i++, t->recalled = (t->recalled + 1) % SLOTS)
+        for (struct remote *r = t->slots[t->recalled]; r; r = r->next) {
+            struct destination *d = remotes_recall(t, r, now_ms);
+            if (d)
+                return d;
+        }
+    return NULL;
+}
+
 void remotes_sweep(struct remotes *t, int64_t now_ms)
 {
     for (int i = 0; i < SLOTS; i++)
         for (struct remote **at = &t->slots[i]; *at;) {
             struct remote *r = *at;
             /* a bucket is full a second after it was taken from last */
-            if (r->inflight || now_ms - r->rate.at_ms < 1000) {
+            if (r->inflight || r->line.head || now_ms - r->rate.at_ms < 1000) {
                 at = &r->next;
                 continue;
             }

@@ -18,18 +18,27 @@ struct remotes_rules {
     bool allowed_too;  /* also addresses on the allow list */
 };
 
+struct destination;
 struct remote; /* one address as one project uses it */
 struct remotes;
 
 struct remotes *remotes_new(const struct remotes_rules *rules, const struct address_allow *allow);
 void remotes_free(struct remotes *t);
 
-/* True: a request to it may begin, and *out (NULL: it is not capped) is for remotes_begin(). */
+/* True: a request to it may begin. *out (NULL: it is not capped) is for remotes_begin(), or for remotes_wait(). */
 bool remotes_may_send(struct remotes *t, int32_t project_id, const struct sockaddr_storage *addr,
                       int64_t now_ms, struct remote **out);
 void remotes_begin(struct remotes *t, struct remote *r, int64_t now_ms); /* NULL is fine */
 void remotes_end(struct remotes *t, struct remote *r);                   /* likewise */
-/* Forgets those with nothing under way whose bucket is full again. */
+
+/* Webhooks with one address take turns: one that found no room stands in the address's line. */
+void remotes_wait(struct remote *r, struct destination *d);
+/* The longest waiting at an address, which has left its line; NULL: nobody, or it still has no room. */
+struct destination *remotes_recall(struct remotes *t, struct remote *r, int64_t now_ms);
+/* The same for any address: those whose rate was used up. */
+struct destination *remotes_recall_any(struct remotes *t, int64_t now_ms);
+
+/* Forgets those with nothing under way, nobody in line and a full bucket. */
 void remotes_sweep(struct remotes *t, int64_t now_ms);
 
 #endif

@@ -25,9 +25,13 @@ struct destination *turns_next(struct turns *t);
 /* It was served, at this cost in payload bytes: its project's deficit. */
 void turns_charge(struct turns *t, const struct destination *d, int32_t bytes);
 void turns_put_aside(struct turns *t, struct destination *d, enum share share);
-/* The longest waiting of those put aside joins again; false: nobody. */
+/* Of those put aside, the longest waiting of the project whose turn it is joins again; false: nobody. */
 bool turns_recall(struct turns *t, enum share share);
 
-bool turns_waiting(const struct turns *t); /* is anybody in line? */
+/*
+ * May this destination's window grow? Not while others of its project wait; while those of other projects do, to its
+ * project's part of the slots.
+ */
+bool turns_spare(struct turns *t, const struct destination *d);
 
 #endif

@@ -219,13 +219,51 @@ static void put_aside_it_comes_back_when_recalled(void **state)
     struct turns *t = turns_new();
     struct destination *d = destination(1, STANDING_GOOD);
     turns_put_aside(t, d, SHARE_SLOW);
-    assert_false(turns_waiting(t));
+    assert_null(turns_next(t));
     assert_false(turns_recall(t, SHARE_RETRY));
     assert_true(turns_recall(t, SHARE_SLOW));
     assert_ptr_equal(turns_next(t), d);
     assert_null(turns_next(t));
     turns_free(t);
     free(d);
+}
+
+static void those_put_aside_come_back_in_turn_of_their_projects(void **state)
+{
+    (void)state;
+    struct turns *t = turns_new();
+    struct destination *many[50], *one = destination(2, STANDING_GOOD);
+    for (int i = 0; i < 50; i++)
+        turns_put_aside(t, many[i] = destination(1, STANDING_GOOD), SHARE_GOOD);
+    turns_put_aside(t, one, SHARE_GOOD);
+    for (int i = 0; i < 2; i++)
+        assert_true(turns_recall(t, SHARE_GOOD));
+    assert_ptr_equal(turns_next(t), many[0]);
+    assert_ptr_equal(turns_next(t), one);
+    turns_free(t);
+    for (int i = 0; i < 50; i++)
+        free(many[i]);
+    free(one);
+}
+
+static void a_window_grows_to_its_projects_part_while_others_wait(void **state)
+{
+    (void)state;
+    struct turns *t = turns_new();
+    struct destination *d = destination(1, STANDING_GOOD), *same = destination(1, STANDING_GOOD),
+                       *other = destination(2, STANDING_GOOD);
+    d->window = LIMIT_INFLIGHT;
+    assert_true(turns_spare(t, d));
+    turns_join(t, other);
+    assert_false(turns_spare(t, d));
+    d->window = LIMIT_INFLIGHT / 2 - 1;
+    assert_true(turns_spare(t, d));
+    turns_put_aside(t, same, SHARE_SLOW);
+    assert_false(turns_spare(t, d));
+    turns_free(t);
+    free(d);
+    free(same);
+    free(other);
 }
 
 static void a_rate_is_kept_over_time(void **state)
@@ -281,6 +319,8 @@ int main(void)
         cmocka_unit_test(projects_take_turns_however_many_destinations_they_have),
         cmocka_unit_test(large_payloads_cost_more_of_a_turn),
         cmocka_unit_test(put_aside_it_comes_back_when_recalled),
+        cmocka_unit_test(those_put_aside_come_back_in_turn_of_their_projects),
+        cmocka_unit_test(a_window_grows_to_its_projects_part_while_others_wait),
         cmocka_unit_test(a_rate_is_kept_over_time),
         cmocka_unit_test(a_rate_below_one_is_kept_too),
         cmocka_unit_test(slow_is_more_than_one_in_twenty_of_the_last_hundred),
