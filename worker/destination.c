@@ -36,7 +36,7 @@ bool destination_begin_anew(struct destination *d)
     d->threshold = LIMIT_CONCURRENCY;
     d->blocked_until_ms = 0;
     d->recent = (struct recent){0};
-    d->proven = d->in_trouble = false;
+    d->proven = d->in_trouble = d->hung = false;
     return breaker_reset(&d->breaker);
 }
 
@@ -155,7 +155,8 @@ void destination_troubled(struct destination *d)
 
 enum standing destination_standing(const struct destination *d, int64_t now_ms)
 {
-    if (recent_is_slow(&d->recent) || (d->inflight && now_ms - d->progress_ms > LIMIT_STUCK_MS))
+    if (recent_is_slow(&d->recent) || d->hung ||
+        (d->inflight && now_ms - d->progress_ms > LIMIT_STUCK_MS))
         return STANDING_SLOW;
     if (d->in_trouble)
         return STANDING_TROUBLED;

@@ -82,6 +82,7 @@ struct destination {
     enum standing standing; /* as admission counts what is under way */
     bool proven;            /* it has answered */
     bool in_trouble;        /* its last answer was trouble */
+    bool hung;              /* or did not come in time */
     bool resolving;
     struct recent recent;
     struct bucket rate;
@@ -115,7 +116,7 @@ void destination_end(struct destination *d, struct delivery *row, int64_t now_ms
  * open connections and send nothing sooner (measured: 11 connections a receiver for 20 deliveries). */
 void destination_succeeded(struct destination *d, bool spare);
 void destination_troubled(struct destination *d);
-/* Slow: the 95th percentile says so, or nothing has come back for LIMIT_STUCK_MS. */
+/* Slow: the 95th percentile says so, its last answer did not come in time, or nothing has come back for LIMIT_STUCK_MS. */
 enum standing destination_standing(const struct destination *d, int64_t now_ms);
 
 void destination_settings_release(struct destination_settings *s);

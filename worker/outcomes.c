@@ -165,6 +165,7 @@ static void learn(struct sender *s, struct destination *d, const struct attempt 
         return;
     recent_add(&d->recent, a->total_us > LIMIT_SLOW_MS * 1000);
     d->proven = d->proven || a->status;
+    d->hung = a->reason == REASON_TIMEOUT;
     if (troubled(a))
         destination_troubled(d);
     else if (a->status) /* it answered, be it a refusal: it can take more */
