@@ -57,6 +57,17 @@ static void drop_lost_shards(struct reader *r)
     destinations_drop(r->set.destinations, shard_lost, r);
 }
 
+/* It was another's for a while: what it was told meanwhile, and how it left the circuit, is in the database. */
+static void doubt_fresh(struct destination *d, void *arg)
+{
+    struct reader *r = arg;
+    if (!d->known || !r->fresh[d->shard])
+        return;
+    d->set.version = 0;
+    d->breaker_unsaved = false;
+    settings_doubt(d, r);
+}
+
 static void renewed(void *arg, PGresult *res)
 {
     struct reader *r = arg;
@@ -92,6 +103,8 @@ static void renewed(void *arg, PGresult *res)
     l->until_ms = l->asked_at_ms + LIMIT_LEASE_MS - 2000;
     if (lost)
         log_warn("lost %d shards: their leases had run out", lost);
+    if (taken)
+        destinations_each(r->set.destinations, doubt_fresh, r);
     if (taken)
         log_info("took %d shards, %lld senders are alive", taken, (long long)alive);
     drop_lost_shards(r);

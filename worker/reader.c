@@ -100,7 +100,7 @@ void reader_release_row(struct reader *r, struct delivery *row)
 }
 
 /*
- * What was asked is asked again; leases are kept while their time lasts. The snapshot is not: after a failover or the
+ * What was asked is asked again, settings too: nobody told us of changes meanwhile. Leases are kept while their time lasts. The snapshot is not: after a failover or the
  * recovery of a server transaction ids that were never flushed are given out again, so every shard is scanned anew.
  */
 void reader_lost(struct reader *r)
@@ -113,6 +113,7 @@ void reader_lost(struct reader *r)
     r->released = -1;
     r->settings_wanted = 1; /* counted anew when they are asked for */
     destinations_each(r->set.destinations, heads_unanswered, NULL);
+    destinations_each(r->set.destinations, settings_doubt, r);
     heads_bury_ghosts(r);
     r->renew_at_ms = 0;
     r->poll_now = true;

@@ -79,6 +79,8 @@ int arrivals_poll(struct reader *r, struct pipe *pipe, int64_t now_ms);
 int arrivals_take_over(struct reader *r, struct pipe *pipe,
                        int64_t now_ms); /* shards that were leased and not scanned */
 int settings_ask(struct reader *r, struct pipe *pipe, int64_t now_ms);
+void settings_doubt(struct destination *d,
+                    void *reader); /* they are read again before anything is sent */
 int settings_tell_gone(struct reader *r, struct pipe *pipe, int64_t now_ms);
 int circuits_save(struct reader *r, struct pipe *pipe, int64_t now_ms);
 int waiting_promote(struct reader *r, struct pipe *pipe, int64_t now_ms);

@@ -250,6 +250,13 @@ static void settings_read(void *arg, PGresult *res)
     }
 }
 
+void settings_doubt(struct destination *d, void *reader)
+{
+    struct reader *r = reader;
+    d->known = false;
+    r->settings_wanted = 1; /* counted anew when they are asked for */
+}
+
 static void want_settings(struct destination *d, void *arg)
 {
     struct reader *r = arg;
