@@ -25,11 +25,13 @@ void leases_arrays(const struct leases *l, struct pg_array *shards, struct pg_ar
     }
 }
 
-void leases_readable(const struct leases *l, struct pg_array *shards)
+void leases_readable(const struct leases *l, struct pg_array *shards, int from)
 {
-    for (int i = 0; i < LIMIT_SHARDS; i++)
-        if (l->state[i] == LEASE_HELD)
-            pg_array_int2(shards, (int16_t)i);
+    for (int i = 0; i < LIMIT_SHARDS; i++) {
+        int shard = (from + i) % LIMIT_SHARDS;
+        if (l->state[shard] == LEASE_HELD)
+            pg_array_int2(shards, (int16_t)shard);
+    }
 }
 
 void leases_share(struct leases *l, int64_t senders)

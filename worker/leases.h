@@ -28,8 +28,8 @@ int leases_count(const struct leases *l, enum lease_state state);
 bool leases_may_send(const struct leases *l, int shard, int64_t now_ms);
 /* Appends shards, and epochs if not NULL, of those that are held or draining. */
 void leases_arrays(const struct leases *l, struct pg_array *shards, struct pg_array *epochs);
-/* Appends those that may be read from (held, not draining). */
-void leases_readable(const struct leases *l, struct pg_array *shards);
+/* Appends those that may be read from (held, not draining), beginning with shard `from`. */
+void leases_readable(const struct leases *l, struct pg_array *shards, int from);
 /* More than our share is held: marks the surplus as draining; fewer: nothing, the next renewal takes more. */
 void leases_share(struct leases *l, int64_t senders);
 void leases_drain_all(struct leases *l);

@@ -37,10 +37,11 @@ struct reader {
     int32_t drawers[LIMIT_DRAWERS]; /* where sources were found lately */
     unsigned next_drawer;
     unsigned holds_turn;
+    int promote_from;        /* shard */
     unsigned turn;           /* where the next heads query begins among the destinations */
-    int released;            /* shard being released, or -1 */
     unsigned payload_turn;   /* likewise the next payload */
     bool payload_was_last;   /* rows and payloads are asked for in turn */
+    int released;            /* shard being released, or -1 */
     int32_t payload_webhook; /* whose head's payload is being fetched; 0: none */
     int payload_lane;
     int64_t payload_pos;
@@ -78,9 +79,9 @@ int ownership_leave(struct reader *r, struct pipe *pipe, int64_t now_ms);
 int arrivals_poll(struct reader *r, struct pipe *pipe, int64_t now_ms);
 int arrivals_take_over(struct reader *r, struct pipe *pipe,
                        int64_t now_ms); /* shards that were leased and not scanned */
-int settings_ask(struct reader *r, struct pipe *pipe, int64_t now_ms);
 void settings_doubt(struct destination *d,
                     void *reader); /* they are read again before anything is sent */
+int settings_ask(struct reader *r, struct pipe *pipe, int64_t now_ms);
 int settings_tell_gone(struct reader *r, struct pipe *pipe, int64_t now_ms);
 int circuits_save(struct reader *r, struct pipe *pipe, int64_t now_ms);
 int waiting_promote(struct reader *r, struct pipe *pipe, int64_t now_ms);

@@ -140,7 +140,7 @@ int trials_ask(struct reader *r, struct pipe *pipe, int64_t now_ms)
     t->look_at_ms = now_ms + LOOK_MS;
     pg_array_clear(&r->shards);
     pg_array_clear(&r->uuids);
-    leases_readable(r->set.leases, &r->shards);
+    leases_readable(r->set.leases, &r->shards, 0);
     for (int i = 0; i < TRIALS_MAX; i++)
         if (t->all[i].state != FREE)
             pg_array_uuid(&r->uuids, &t->all[i].id);

@@ -10,6 +10,7 @@
 #include "worker/row.h"
 
 #define HOLDS_MS 1000
+#define PROMOTE_STEP 5  /* promote.sql: 200 rows of a shard, 1,000 in all */
 #define PROMOTE_MS 1000 /* at least so often: the database's clock is not ours */
 
 static void promoted(void *arg, PGresult *res)
@@ -31,7 +32,9 @@ int waiting_promote(struct reader *r, struct pipe *pipe, int64_t now_ms)
 {
     struct reading_args a = {0};
     pg_array_clear(&r->shards);
-    leases_readable(r->set.leases, &r->shards);
+    /* a statement moves what is due in the first few that have much: others come first next time */
+    leases_readable(r->set.leases, &r->shards, r->promote_from);
+    r->promote_from = (r->promote_from + PROMOTE_STEP) % LIMIT_SHARDS;
     reading_arg_array(&a, &r->shards);
     r->promote_at_ms = now_ms + PROMOTE_MS;
     return reading_ask(r, pipe, WORKER_SQL_PROMOTE, &a, false, promoted);
