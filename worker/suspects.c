@@ -41,7 +41,10 @@ void suspects_return(struct sender *s)
     s->suspects = row->next;
     row->dest->completing--;
     destination_enqueue(row->dest, row);
-    dispatch_offer(s, row->dest);
+    if (destination_held(row->dest))
+        destination_forget_queue(row->dest, s->held); /* it waits in the database, as others do */
+    else
+        dispatch_offer(s, row->dest);
 }
 
 void suspects_survived(struct sender *s, const struct delivery *row)
