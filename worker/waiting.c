@@ -12,6 +12,9 @@
 #define HOLDS_MS 1000
 #define PROMOTE_STEP 5  /* promote.sql: 200 rows of a shard, 1,000 in all */
 #define PROMOTE_MS 1000 /* at least so often: the database's clock is not ours */
+#define PROMOTE_REST_MS                                                                            \
+    50 /* many retries at once share a transaction: a second's wait is no finer */
+#define PROMOTE_MOST 1000 /* what promote.sql moves at most */
 
 static void promoted(void *arg, PGresult *res)
 {
@@ -23,7 +26,8 @@ static void promoted(void *arg, PGresult *res)
     int64_t next = PQgetisnull(res, 0, 1) ? PROMOTE_MS : strtoll(PQgetvalue(res, 0, 1), NULL, 10);
     if (next > PROMOTE_MS)
         next = PROMOTE_MS; /* the database's clock is not ours */
-    r->promote_at_ms = now_ms + (next > 1 ? next : 1);
+    int64_t rest = moved < PROMOTE_MOST ? PROMOTE_REST_MS : 0;
+    r->promote_at_ms = now_ms + (next > rest ? next : rest);
     if (moved)
         r->poll_now = true;
 }
