@@ -139,7 +139,7 @@ void destination_end(struct destination *d, struct delivery *row, int64_t now_ms
 void destination_succeeded(struct destination *d, bool spare)
 {
     d->in_trouble = false;
-    if (!spare)
+    if (!spare || d->inflight + 1 < window(d)) /* what is not used needs no more */
         return;
     d->window += d->window < d->threshold ? 1 : 1 / d->window;
     if (d->window > d->set.max_concurrency)
