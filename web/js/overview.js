@@ -94,10 +94,13 @@ export class Overview {
     this.draw(overview);
   }
 
-  /** How many webhooks have deliveries held by an open circuit, as far as the newest of those tell; asked for only if some are held. */
+  /**
+   * How many webhooks have deliveries held by an open circuit, as far as the newest that are held tell; asked for only if
+   * some are. A failure leaves the number away: what the overview itself says is worth more.
+   */
   async circuits(overview, signal) {
     if (!overview.waiting.held || !session.may("events:read")) return 0;
-    const { data } = await api.get("/v1/deliveries?held=true&limit=200", { signal });
+    const { data } = await api.get("/v1/deliveries?held=true&limit=200", { signal }).catch(() => ({ data: [] }));
     return new Set(data.filter((d) => d.heldBecause === "circuit").map((d) => d.webhookId)).size;
   }
 

@@ -3,7 +3,6 @@
  * for every few seconds; what somebody edits is never drawn over.
  */
 import * as api from "../api.js";
-import { announce } from "../announce.js";
 import * as badge from "../badge.js";
 import * as directory from "../directory.js";
 import { h, fill, icon } from "../dom.js";
@@ -32,6 +31,8 @@ export class WebhookView {
     this.hook = null;
     this.health = null;
     this.drawn = "";
+    /** @type {Map<string, string>} what each part says */
+    this.parts = new Map();
     this.heading = h("h1", { tabindex: "-1" }, "Webhook");
     this.state = h("span");
     this.to = h("p.entry-to.webhook-to");
@@ -100,13 +101,27 @@ export class WebhookView {
   draw() {
     document.title = `${this.name} · Dead Letter Office`;
     if (this.heading.textContent !== this.name) fill(this.heading, this.name);
-    fill(this.state, badge.webhook(this.hook, this.health));
-    fill(this.to, h("span.mono", visible(this.hook.url)), " ", h("span.copy", h("code.mono", this.hook.id), copyButton(this.hook.id, "webhook id")));
-    this.drawButtons();
-    this.keepFocus(this.standing, () => fill(this.standing, this.stands()));
-    this.keepFocus(this.figures, () => fill(this.figures, figures(this.hook, this.health)));
-    if (!this.form) this.drawSettings();
-    this.editor.update(this.hook);
+    const { hook, health } = this;
+    fill(this.state, badge.webhook(hook, health));
+    this.ifNew("to", hook.url, () => this.drawTo());
+    this.ifNew("buttons", [hook.paused, hook.enabled, hook.signing], () => this.drawButtons());
+    this.ifNew("standing", [hook.paused, hook.enabled, hook.disabledReason, health.circuit], () => this.keepFocus(this.standing, () => fill(this.standing, this.stands())));
+    this.keepFocus(this.figures, () => fill(this.figures, figures(hook, health)));
+    if (!this.form) this.ifNew("settings", hook, () => this.drawSettings());
+    this.editor.update(hook);
+  }
+
+  /** Draws a part only if it says something else: under somebody's pointer a button stays the same button. */
+  ifNew(part, says, draw) {
+    const now = JSON.stringify(says);
+    if (this.parts.get(part) === now) return;
+    this.parts.set(part, now);
+    draw();
+  }
+
+  drawTo() {
+    fill(this.to, h("span.mono", visible(this.hook.url)), " ", h("span.copy", h("code.mono", this.hook.id), copyButton(this.hook.id, "webhook id")),
+      h("a", { href: router.link("deliveries", "", { webhookId: this.hook.id }) }, "Its deliveries"));
   }
 
   /** The link that had the focus has it again. */
@@ -131,7 +146,7 @@ export class WebhookView {
     const button = (act, label, sign, run, kind = "") => h(`button${kind}`, { type: "button", "data-act": act, disabled: !may, title: may ? null : DENIED, onclick: (event) => this.act(event.currentTarget, run) }, icon(sign), label);
     fill(this.buttons,
       button("ping", "Ping", "out", () => this.sendPing()),
-      button("retry-now", "Retry now", "replay", () => acts.retryNow(hook, this.health)),
+      button("retry-now", "Retry now", "replay", () => acts.retryNow(this.hook, this.health)),
       hook.paused ? button("pause", "Resume", "play", () => acts.pause(this.hook, false), ".act") : button("pause", "Pause", "pause", () => acts.pause(this.hook, true)),
       hook.enabled ? button("enable", "Disable…", "cross", () => this.disable(), ".danger") : button("enable", "Enable", "check", () => acts.enable(this.hook, true), ".act"),
       button("rotate", hook.signing === "v1a" ? "Rotate key…" : "Rotate secret…", "replay", () => this.rotate()),
@@ -166,8 +181,8 @@ export class WebhookView {
 
   saved(hook, names) {
     this.form = null;
+    this.parts.delete("settings");
     this.changed(hook);
-    this.drawSettings();
     this.settings.querySelector('[data-act="edit"]')?.focus();
     this.say(`Saved: ${names.join(", ")}.`);
   }
@@ -196,7 +211,6 @@ export class WebhookView {
       await this.poller.now();
     } catch (problem) {
       fill(this.outcome, failure(problem));
-      announce(problem.message);
       this.poller.now();
     } finally {
       button.removeAttribute("aria-busy");

@@ -1,6 +1,5 @@
 /** A ping and what becomes of it: the delivery is followed to its end, or until the view is left. */
 import * as api from "../api.js";
-import { announce } from "../announce.js";
 import * as clock from "../clock.js";
 import { h, fill, icon } from "../dom.js";
 import { what } from "../entry/timeline.js";
@@ -50,7 +49,6 @@ export class Ping {
     if (now === this.said) return;
     this.said = now;
     fill(this.element, box(delivery));
-    if (delivery.status !== "pending") announce(this.element.textContent);
   }
 }
 

@@ -29,7 +29,7 @@ export class TransformEditor {
     this.sample = this.area("Sample payload (JSON)", "", "sample");
     this.source = h("p.field-hint", "An example. Put in what producers send.");
     this.sample.element.append(this.source);
-    this.result = h("div.trial", { "aria-live": "polite" });
+    this.result = h("div.trial");
     this.buttons = h("div.actions");
     this.element = h("section.panel", { "aria-labelledby": "transform-heading" },
       h("div.section-head", h("h2", { id: "transform-heading" }, "Transform "), this.standing = h("span.muted.small")),
@@ -64,8 +64,11 @@ export class TransformEditor {
 
   /** @param {any} hook as it is now; what somebody is writing stays */
   update(hook) {
-    if (!this.dirty) this.program.input.value = hook.transform ?? "";
+    const writing = this.dirty;
+    const theirs = hook.transform !== this.hook.transform;
     this.hook = hook;
+    if (!writing) this.program.input.value = hook.transform ?? "";
+    else if (theirs && this.dirty) this.tellTheirs("Somebody else changed the transform meanwhile.");
     this.draw();
   }
 
@@ -78,6 +81,9 @@ export class TransformEditor {
     fill(this.standing, this.dirty ? `${text}; not saved yet` : text);
     const may = session.may("webhooks:write");
     const empty = this.program.input.value.trim() === "";
+    const now = JSON.stringify([may, empty, this.dirty, this.hook.transform === null]);
+    if (now === this.drawn) return;
+    this.drawn = now;
     const button = (act, kind, off, label, run) => h(`button${kind}`, { type: act === "try" ? "submit" : "button", "data-act": act, disabled: !may || off, onclick: run }, label);
     const focused = this.buttons.contains(document.activeElement) ? document.activeElement?.getAttribute("data-act") : null;
     fill(this.buttons,
@@ -197,6 +203,7 @@ export class TransformEditor {
 
   said(text) {
     fill(this.result, h("div.notice.good", icon("check"), h("div", text)));
+    announce(text);
   }
 
   async overtaken() {
@@ -204,8 +211,14 @@ export class TransformEditor {
     const theirs = now && now.transform !== this.hook.transform;
     if (now) this.hook = now;
     this.draw();
-    fill(this.result, h("div.notice.warn", { role: "alert" }, icon("alert"), h("div", "Somebody else changed this webhook meanwhile, so nothing was saved. ",
-      theirs ? ["Their transform is now: ", h("code.mono", visible(now.transform ?? "none")), ". Saving again replaces it."] : "Save again: the transform was not touched.")));
+    if (theirs) this.tellTheirs("Somebody else changed the transform meanwhile, so nothing was saved.");
+    else fill(this.result, h("div.notice.warn", { role: "alert" }, icon("alert"), h("div", "Somebody else changed this webhook meanwhile, so nothing was saved. Its transform was not touched: save again.")));
+  }
+
+  tellTheirs(what) {
+    const { transform } = this.hook;
+    fill(this.result, h("div.notice.warn", { role: "alert" }, icon("alert"), h("div", what, " ",
+      transform === null ? "They removed it." : ["It is now: ", h("code.mono", visible(transform))], h("p", "Yours is kept above; saving replaces theirs."))));
   }
 }
 
