@@ -6,37 +6,19 @@ import * as api from "../api.js";
 import { announce, toast } from "../announce.js";
 import * as badge from "../badge.js";
 import * as clock from "../clock.js";
+import { DeliveryFilters, read } from "../delivery_filters.js";
 import * as directory from "../directory.js";
-import { h, fill, icon, uniqueId } from "../dom.js";
+import { h, fill, icon } from "../dom.js";
 import * as format from "../format.js";
 import { empty, failure } from "../notice.js";
 import { Poller } from "../poller.js";
 import * as reasons from "../reasons.js";
 import * as router from "../router.js";
-import { visible } from "../text_block.js";
 
 const PAGE = 50;
 const ROWS_MAX = 500;
 const EVERY_MS = 5000;
 const columns = [["time", "Created"], ["webhook", "Webhook"], ["type", "Event type"], ["status", "Status"], ["held", "Held, next attempt"], ["attempts num", "Attempts"]];
-const filterNames = ["webhookId", "status", "held", "eventType", "eventId", "externalId"];
-
-/** What the address asks for; an unknown part is left out. @param {URLSearchParams} query */
-function read(query) {
-  const wanted = {};
-  for (const name of filterNames) if (query.get(name)?.trim()) wanted[name] = query.get(name).trim();
-  if (!["true", "false"].includes(wanted.held)) delete wanted.held;
-  if (!reasons.deliveryNames.includes(wanted.status)) delete wanted.status;
-  return wanted;
-}
-
-/** @param {string} text an id or what the producer calls it */
-function search(text) {
-  if (/^dlv_[0-9a-z]{26}$/i.test(text)) return { open: router.link("deliveries", text) };
-  if (/^dlq_[0-9a-z]{26}$/i.test(text)) return { open: router.link("entries", text) };
-  if (/^whk_[0-9a-z]{26}$/i.test(text)) return { filter: { webhookId: text } };
-  return { filter: /^evt_[0-9a-z]{26}$/i.test(text) ? { eventId: text } : { externalId: text } };
-}
 
 export class DeliveriesView {
   /** @param {router.Route} route */
@@ -55,16 +37,16 @@ export class DeliveriesView {
       h("thead", h("tr", columns.map(([name, label]) => h("th", { scope: "col", class: `col-${name}` }, label)))), this.body);
     this.notice = h("div");
     this.foot = h("div.list-foot", { hidden: true });
-    this.form = this.filterForm();
+    this.bar = new DeliveryFilters();
     this.element = h("section.view", this.pill,
-      h("div.panel", h("div.list-head", h("h1", "Deliveries"), this.count), this.form, this.notice, this.table, this.foot));
+      h("div.panel", h("div.list-head", h("h1", "Deliveries"), this.count), this.bar.element, this.notice, this.table, this.foot));
     this.poller = new Poller((signal) => this.peek(signal), () => EVERY_MS);
-    this.keys = { "/": () => this.find.focus(), j: () => this.move(1), k: () => this.move(-1) };
+    this.keys = { "/": () => this.bar.find.focus(), j: () => this.move(1), k: () => this.move(-1) };
   }
 
   async start() {
     await directory.load();
-    this.drawFilters();
+    this.bar.show(this.filters);
     await this.load();
     this.poller.later();
   }
@@ -77,66 +59,9 @@ export class DeliveriesView {
   follow(route) {
     if (route.name !== "deliveries" || route.id) return false;
     this.filters = read(route.query);
-    this.drawFilters();
+    this.bar.show(this.filters);
     this.load();
     return true;
-  }
-
-  // --- filters ---
-
-  filterForm() {
-    const select = (name, ...options) => h("select", { name, onchange: (event) => this.set({ [name]: event.target.value }) }, options.map(([value, label]) => h("option", { value }, label)));
-    const field = (label, control, wide) => {
-      control.id = uniqueId("filter");
-      return h("div.field", { class: wide && "wide" }, h("label", { for: control.id }, label), control);
-    };
-    this.find = h("input", { type: "search", placeholder: "External id, dlv_… or evt_…", autocomplete: "off", spellcheck: "false" });
-    this.type = h("input", { name: "eventType", placeholder: "order.paid", autocomplete: "off", spellcheck: "false", onchange: () => this.set({ eventType: this.type.value.trim() }) });
-    this.controls = {
-      webhookId: select("webhookId"),
-      status: select("status", ["", "Any status"], ...reasons.deliveryNames.map((name) => [name, reasons.delivery(name).label])),
-      held: select("held", ["", "Held or not"], ["true", "Held"], ["false", "Not held"]),
-      eventType: this.type,
-    };
-    this.chips = h("div.chips");
-    return h("form.filters", { role: "search", "aria-label": "Filter deliveries", onsubmit: (event) => this.submit(event) },
-      h("div.filter-row", field("Find", this.find, true), field("Webhook", this.controls.webhookId), field("Status", this.controls.status),
-        field("Held", this.controls.held), field("Event type", this.type)),
-      this.chips, h("button.visually-hidden", { type: "submit", tabindex: "-1" }, "Apply"));
-  }
-
-  submit(event) {
-    event.preventDefault();
-    const text = this.find.value.trim();
-    this.find.value = "";
-    if (!text) return;
-    const found = search(text);
-    if (found.open) router.go(found.open);
-    else this.set(found.filter);
-  }
-
-  set(some) {
-    const wanted = Object.fromEntries(Object.entries({ ...this.filters, ...some }).filter(([, value]) => value));
-    router.go(router.link("deliveries", "", wanted));
-  }
-
-  drawFilters() {
-    const chosen = this.filters.webhookId ?? "";
-    const hooks = directory.all().map((hook) => [hook.id, directory.nameOf(hook.id)]).sort((a, b) => a[1].localeCompare(b[1]));
-    if (chosen && !directory.find(chosen)) hooks.push([chosen, chosen]);
-    fill(this.controls.webhookId, [["", "Any webhook"], ...hooks].map(([value, label]) => h("option", { value }, label)));
-    for (const [name, control] of Object.entries(this.controls)) control.value = this.filters[name] ?? "";
-    this.drawChips();
-  }
-
-  drawChips() {
-    const labels = { webhookId: "Webhook", status: "Status", held: "Held", eventType: "Event type", eventId: "Event", externalId: "External id" };
-    const shown = { webhookId: directory.nameOf, status: (name) => reasons.delivery(name).label, held: (yes) => (yes === "true" ? "yes" : "no") };
-    const active = Object.entries(this.filters);
-    this.chips.hidden = active.length === 0;
-    fill(this.chips, active.map(([name, value]) => h("button.chip", {
-      type: "button", "data-filter": name, title: `Remove the filter ${labels[name]}`, onclick: () => { this.set({ [name]: "" }); this.find.focus(); },
-    }, h("span", `${labels[name]}: ${visible((shown[name] ?? String)(value))}`), icon("close"))));
   }
 
   // --- rows ---
@@ -153,6 +78,7 @@ export class DeliveriesView {
     if (this.rows.size === 0) fill(this.count, "Loading…");
     try {
       const page = await api.get(this.path(""));
+      await directory.ensure(page.data.map((row) => row.webhookId));
       if (run !== this.run) return;
       this.look = api.poll(this.path(""));
       this.show(page);
@@ -180,7 +106,6 @@ export class DeliveriesView {
     this.table.removeAttribute("aria-busy");
     if (this.rows.size === 0) fill(this.notice, this.nothing());
     if (focused) this.focus(focused);
-    directory.ensure(page.data.map((row) => row.webhookId));
   }
 
   add(deliveries) {

@@ -38,7 +38,7 @@ function client(hook) {
 
 /** @type {Field[]} */
 export const fields = [
-  { name: "name", label: "Name", group: "Receiver", kind: "text", show: (w) => w.name || "–" },
+  { name: "name", label: "Name", group: "Receiver", kind: "text", show: (w) => (w.name ? visible(w.name) : "–") },
   { name: "url", label: "URL", group: "Receiver", kind: "text", hint: "Another scheme, host or port drops the headers that are not sent with it.", show: (w) => code(w.url) },
   { name: "eventTypes", label: "Event types", group: "What it gets", kind: "list", hint: "order.paid, order.*, *: separated by commas or spaces. Empty: all.", show: (w) => words.list(w.eventTypes, "All") },
   { name: "channels", label: "Channels", group: "What it gets", kind: "list", hint: "Empty: all. $dlq: our own news of dead letters and circuits.", show: channels },
