@@ -24,6 +24,7 @@ const stored = (hook) => office.call("GET", `/v1/webhooks/${hook.id}`);
 async function open(hook, options) {
   const page = await signedIn(browser, `#/webhooks/${hook.id}`, options);
   await page.getByRole("heading", { name: "Settings" }).waitFor();
+  await page.locator(".overview .number").first().waitFor(); // what comes in above moves what is below
   await stay(page);
   return page;
 }
