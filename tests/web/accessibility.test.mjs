@@ -10,13 +10,18 @@ import * as peers from "./lib/peer.mjs";
 const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
 
-let browser, peer, failed, resolved, discarded;
+let browser, peer, failed, resolved, discarded, resting, waiting;
 before(async () => {
   browser = await launch();
   peer = await peers.start();
   failed = (await office.deadLetter(`${peer.url}/json-error`, { name: "Accounting", settings: { maxAttempts: 2 } })).entry;
   discarded = (await office.deadLetter(`${peer.url}/status/404`)).entry;
   await office.call("POST", `/v1/dlq/${discarded.id}/discard`, { reason: "looked at" });
+  resting = (await office.openCircuit(`${peer.url}/status/503`)).hook;
+  waiting = (await office.call("GET", `/v1/deliveries?webhookId=${resting.id}&status=pending`)).data[0];
+  await office.transforms();
+  await office.patch(`/v1/webhooks/${failed.webhookId}`, { transform: "{id: .id}" });
+  await office.put("/v1/event-types/web.axe", { schema: { type: "object" } });
   resolved = (await office.deadLetter(`${peer.url}/down-until-told/axe`)).entry;
   await peer.up("axe");
   await office.call("POST", `/v1/dlq/${resolved.id}/re-drive`);
@@ -38,6 +43,8 @@ async function check(page, what) {
   assert.ok(wide <= 0, `${what}: ${wide} px wider than the window`);
 }
 
+const settings = (page) => page.getByRole("heading", { name: "Settings" });
+
 /** [name, hash, what to wait for, what to do then] */
 const views = [
   ["list", "#/entries?state=all", (page) => page.locator(".entries-table tbody tr[data-id]").first()],
@@ -51,13 +58,36 @@ const views = [
   ["entry, missing", "#/entries/dlq_01m000000000000000000000zz", (page) => page.getByRole("alert")],
   ["webhooks", "#/webhooks", (page) => page.getByText("0 %").first()],
   ["help", "#/webhooks", (page) => page.getByText("0 %").first(), (page) => page.keyboard.press("?")],
+  ["webhook, resting", () => `#/webhooks/${resting.id}`, (page) => page.locator(".notice.circuit")],
+  ["webhook, editing", () => `#/webhooks/${resting.id}`, settings, async (page) => {
+    await page.getByRole("button", { name: "Edit" }).click();
+    await page.getByLabel("Attempts").fill("99");
+    await page.getByRole("form", { name: "Settings" }).getByRole("button", { name: "Save" }).click();
+    await page.getByText("Not saved").waitFor();
+  }],
+  ["webhook, disabling", () => `#/webhooks/${failed.webhookId}`, settings, (page) => page.getByRole("button", { name: "Disable…" }).click()],
+  ["webhook, rotating", () => `#/webhooks/${failed.webhookId}`, settings, async (page) => {
+    await page.getByRole("button", { name: "Rotate secret…" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Rotate" }).click();
+    await page.locator("#new-secret").waitFor();
+  }],
+  ["webhook, trying", () => `#/webhooks/${failed.webhookId}`, settings, async (page) => {
+    await page.getByRole("button", { name: "Try it" }).click();
+    await page.locator(".trial pre, .trial .notice.bad").waitFor();
+  }],
+  ["webhook, missing", "#/webhooks/whk_01m000000000000000000000zz", (page) => page.getByRole("alert")],
+  ["deliveries", "#/deliveries", (page) => page.locator(".deliveries-table tbody tr").first()],
+  ["deliveries, none", "#/deliveries?eventType=no.such", (page) => page.getByText("Nothing matches")],
+  ["delivery, waiting", () => `#/deliveries/${waiting.id}`, (page) => page.locator(".facts")],
+  ["delivery, failed", () => `#/deliveries/${failed.deliveryId}`, (page) => page.locator(".attempts")],
+  ["event types", "#/event-types", (page) => page.getByText("web.axe"), (page) => page.getByText("web.axe").click()],
   ["nowhere", "#/nowhere", (page) => page.getByText("There is nothing at this address.")],
 ];
 
 for (const dark of [false, true]) {
   for (const width of [1280, 360]) {
     test(`${dark ? "dark" : "light"}, ${width} px`, async () => {
-      const options = { dark, width, height: 800, expect: [401, 404] };
+      const options = { dark, width, height: 800, expect: [401, 404, 422, 429] };
       const sign = await open(browser, options);
       await sign.goto(office.url);
       await sign.getByLabel("Login").waitFor();

@@ -156,3 +156,49 @@ test("an id that leads nowhere is said in words", async () => {
   await page.getByText("This does not exist, or not any more.").waitFor();
   await page.finish();
 });
+
+test("with a transform a replay sends what was sent, or what today's transform makes", async () => {
+  await office.transforms();
+  const name = office.unique("modes").replaceAll(".", "-");
+  const payload = '{"id": "o1", "noise": [1, 2, 3]}';
+  const { entry, hook } = await office.deadLetter(`${peer.url}/down-until-told/${name}`, { payload, settings: { transform: "{id, v: 1}" } });
+  await office.patch(`/v1/webhooks/${hook.id}`, { transform: "{id, v: 2, more: true}" });
+  const page = await signedIn(browser, `#/entries/${entry.id}`);
+  const artifacts = page.locator(".artifacts");
+  await artifacts.waitFor();
+  assert.match(await artifacts.innerText(), /Received\s+32 bytes, SHA-256\s+[0-9a-f]{64}[\s\S]*Sent\s+17 bytes, SHA-256\s+[0-9a-f]{64}/);
+  assert.ok(await page.getByLabel("as it was sent").isChecked());
+  await page.getByLabel("with today's transform").check();
+  const sent = page.waitForRequest(/re-drive$/);
+  await page.getByRole("button", { name: "Replay", exact: true }).click();
+  assert.equal((await sent).postData(), '{"mode":"current"}');
+  await page.getByRole("link", { name: "Open the new dead letter" }).click();
+  await page.getByRole("link", { name: "Original" }).waitFor();
+  await office.until("the other bytes", async () => /Sent\s+29 bytes/.test(await artifacts.innerText()));
+  await peer.up(name);
+  await page.keyboard.press("r");
+  assert.ok(await page.getByRole("dialog").getByLabel("as it was sent").isChecked());
+  await page.keyboard.press("Escape");
+  await page.finish();
+});
+
+test("without a transform there is nothing to choose, and the sent bytes are the received ones", async () => {
+  const { entry } = await office.deadLetter(`${peer.url}/status/404`);
+  const page = await signedIn(browser, `#/entries/${entry.id}`);
+  await page.locator(".artifacts").getByText("the same bytes: no transform changed them").waitFor();
+  assert.equal(await page.getByRole("radio").count(), 0);
+  await page.finish();
+});
+
+test("what was held too long leads to the deliveries that opened the circuit", async () => {
+  const { hook, eventType } = await office.openCircuit(`${peer.url}/status/503`, { holdBudgetSeconds: 1 });
+  const entry = await office.until("a dead letter of the circuit", async () => (await office.call("GET", `/v1/dlq?webhookId=${hook.id}&failureReason=circuit_open`)).data[0]);
+  const page = await signedIn(browser, `#/entries/${entry.id}`);
+  const first = page.locator(".facts").getByRole("link", { name: /^dlv_/ }).last();
+  await page.getByText("Circuit opened by").waitFor();
+  assert.match(await page.locator(".timeline-end").innerText(), /opened by\s+dlv_/);
+  await first.click();
+  await page.getByRole("heading", { level: 1, name: eventType }).waitFor();
+  assert.match(page.url(), /#\/deliveries\/dlv_/);
+  await page.finish();
+});

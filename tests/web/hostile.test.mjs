@@ -69,6 +69,18 @@ test("a webhook's name and address full of markup are text, in every view", asyn
   await page.goto(`${office.url}/#/webhooks`);
   await page.locator(".hooks-table").getByText(name).waitFor();
   await clean(page);
+  await office.patch(`/v1/webhooks/${hook.id}`, { payloadSchema: { title: corpus } });
+  await page.goto(`${office.url}/#/webhooks/${hook.id}`);
+  await page.getByRole("heading", { level: 1, name }).waitFor();
+  await page.getByText("Show", { exact: true }).click();
+  await page.getByRole("region", { name: "Payload schema" }).getByText("<iframe").waitFor();
+  await clean(page);
+  await page.goto(`${office.url}/#/deliveries?webhookId=${hook.id}`);
+  await page.locator(".deliveries-table").getByText(name).waitFor();
+  await clean(page);
+  await page.goto(`${office.url}/#/deliveries/${entry.deliveryId}`);
+  await page.locator(".entry-to").getByText(name).waitFor();
+  await clean(page);
   await page.finish();
 });
 

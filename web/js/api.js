@@ -30,23 +30,39 @@ export function query(params) {
   return text ? `?${text}` : "";
 }
 
-function headersFor(method, body, etag) {
+function headersFor(method, body, etag, version) {
   const headers = new Headers({ Accept: "application/json" });
   if (identity.project) headers.set("Dlo-Project", identity.project);
   if (method !== "GET" && identity.csrf) headers.set("X-CSRF-Token", identity.csrf);
   if (body !== undefined) headers.set("Content-Type", "application/json");
   if (etag) headers.set("If-None-Match", etag);
+  if (version) headers.set("If-Match", `"${version}"`);
   return headers;
 }
 
-/** @param {string} method @param {string} path @param {{body?: any, etag?: string, signal?: AbortSignal}} [options] */
-async function send(method, path, { body, etag, signal } = {}) {
+/** JSON as somebody wrote it: sent to the byte, not taken apart and written again. */
+export class Raw {
+  /** @param {string} text */
+  constructor(text) {
+    this.text = text;
+  }
+}
+
+/** @param {any} value an object may have members that are Raw @returns {string} */
+export function json(value) {
+  if (value instanceof Raw) return value.text;
+  if (value === null || typeof value !== "object" || Array.isArray(value)) return JSON.stringify(value);
+  return `{${Object.entries(value).filter(([, v]) => v !== undefined).map(([name, v]) => `${JSON.stringify(name)}:${json(v)}`).join(",")}}`;
+}
+
+/** @param {string} method @param {string} path @param {{body?: any, etag?: string, version?: number, signal?: AbortSignal}} [options] */
+async function send(method, path, { body, etag, version, signal } = {}) {
   const limit = AbortSignal.timeout(TIMEOUT_MS);
   try {
     return await fetch(path, {
       method, credentials: "same-origin", cache: "no-store", redirect: "error",
-      headers: headersFor(method, body, etag),
-      body: body === undefined ? undefined : JSON.stringify(body),
+      headers: headersFor(method, body, etag, version),
+      body: body === undefined ? undefined : json(body),
       signal: signal ? AbortSignal.any([signal, limit]) : limit,
     });
   } catch (error) {
@@ -68,7 +84,7 @@ async function jsonOf(response) {
   return response.json().catch(() => { throw new Problem(502, {}, response.headers.get("X-Request-Id") ?? ""); });
 }
 
-/** @param {string} method @param {string} path @param {{body?: any, signal?: AbortSignal}} [options] @returns {Promise<any>} */
+/** @param {string} method @param {string} path @param {{body?: any, version?: number, signal?: AbortSignal}} [options] @returns {Promise<any>} */
 export async function call(method, path, options) {
   const response = await send(method, path, options);
   if (!response.ok) throw await problemOf(response);
@@ -79,6 +95,20 @@ export async function call(method, path, options) {
 export const get = (path, options) => call("GET", path, options);
 /** @param {string} path @param {any} [body] */
 export const post = (path, body) => call("POST", path, { body: body ?? {} });
+
+/** Changes what still is as it was at `version`. @param {string} path @param {any} body @param {number} version */
+export const patch = (path, body, version) => call("PATCH", path, { body, version });
+
+/**
+ * Starts what somebody else does later. @param {string} path @param {any} body
+ * @returns {Promise<string>} the path where it can be watched: the Location, whatever host it names
+ */
+export async function begin(path, body) {
+  const response = await send("POST", path, { body });
+  if (!response.ok) throw await problemOf(response);
+  const { pathname, search } = new URL(response.headers.get("Location") ?? "", location.href);
+  return pathname + search;
+}
 
 /** Bytes as they are stored, for a download. @param {string} path @returns {Promise<Blob>} */
 export async function bytes(path) {

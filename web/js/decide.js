@@ -31,22 +31,47 @@ function about(entry) {
   return h("p", h("strong", entry.eventType ?? "An event"), " for ", h("strong", directory.nameOf(entry.webhookId, entry.destination?.url)));
 }
 
-/** Sends it again. @param {any} entry @returns {Promise<{deliveryId: string}>} */
-export async function replay(entry) {
-  const answer = await api.post(`/v1/dlq/${entry.id}/re-drive`);
+/** Whether today's transform could make other bytes of it than those that were sent. @param {any} entry */
+export const hasChoice = (entry) => Boolean(directory.find(entry.webhookId)?.transform);
+
+/** "As it was sent" or "with today's transform"; what never passed its transform has only the latter. */
+export class ModeChoice {
+  /** @param {any} entry */
+  constructor(entry) {
+    const name = uniqueId("mode");
+    const sent = entry.attemptCount > 0;
+    this.inputs = [["snapshot", "as it was sent", sent], ["current", "with today's transform", true]].map(([value, label, possible]) => ({
+      label, input: h("input", { type: "radio", name, value, disabled: !possible, id: uniqueId("mode") }),
+    }));
+    this.inputs[sent ? 0 : 1].input.checked = true;
+    this.element = h("fieldset.mode", h("legend", "Replay"), this.inputs.map(({ label, input }) => h("label.check", { for: input.id }, input, label)),
+      !sent && h("span.muted.small", "It was never sent."));
+  }
+
+  /** @returns {"snapshot"|"current"} */
+  get value() {
+    return this.inputs.find(({ input }) => input.checked)?.input.value ?? "snapshot";
+  }
+}
+
+/** Sends it again. @param {any} entry @param {"snapshot"|"current"} [mode] @returns {Promise<{deliveryId: string}>} */
+export async function replay(entry, mode = "snapshot") {
+  const answer = await api.post(`/v1/dlq/${entry.id}/re-drive`, mode === "current" ? { mode } : {});
   changedSomething();
   announce(answer.reused ? "It is being replayed already." : "Replaying.");
   return answer;
 }
 
-/** For keys, which are pressed by mistake. @param {any} entry @returns {Promise<boolean>} */
-export async function askReplay(entry) {
-  return Boolean(await dialog.open("act", "Replay this dead letter?", (close) => [
+/** For keys, which are pressed by mistake. @param {any} entry @returns {Promise<"snapshot"|"current"|undefined>} nothing if it was called off */
+export function askReplay(entry) {
+  const choice = hasChoice(entry) ? new ModeChoice(entry) : null;
+  return dialog.open("act", "Replay this dead letter?", (close) => [
     about(entry),
-    h("p.muted", "A new delivery with the original payload goes to the webhook as it is configured now."),
+    h("p.muted", "A new delivery goes to the webhook as it is configured now."),
+    choice?.element,
     h("div.actions", h("button", { type: "button", onclick: () => close() }, "Cancel"),
       h("button.act", { type: "submit", autofocus: true }, icon("replay"), "Replay 1 entry")),
-  ]));
+  ], () => choice?.value ?? "snapshot");
 }
 
 /** @param {any} entry @returns {Promise<string|undefined>} the reason, or nothing if it was called off */

@@ -55,3 +55,6 @@ export function pretty(text) {
   if (text.length > COLOURED_MAX) return [document.createTextNode(tokens.map((t) => t.text).join(""))];
   return tokens.map((t) => (t.kind ? h(`span.${t.kind}`, t.text) : document.createTextNode(t.text)));
 }
+
+/** As text for a field. @param {string} text JSON or not @returns {string} */
+export const laidOut = (text) => (isJson(text) ? layOut(text).map((t) => t.text).join("") : text);

@@ -12,6 +12,7 @@ import { Poller } from "./poller.js";
 import * as preferences from "./preferences.js";
 import * as reasons from "./reasons.js";
 import * as router from "./router.js";
+import * as session from "./session.js";
 import * as verdict from "./verdict.js";
 
 const EVERY_MS = 5000;
@@ -39,7 +40,9 @@ function expiring(o) {
 function waiting(o) {
   const { due, later, held, relation } = o.waiting;
   const more = relation === "gte" ? "+" : "";
-  return [format.number(due) + more, "due", `${format.number(later)}${more} later · ${format.number(held)}${more} held`, ""];
+  const link = held ? h("a", { href: router.link("deliveries", "", { held: "true" }) }, `${format.number(held)}${more} held`) : "0 held";
+  const open = o.circuits ? [" · ", h("span.tone-warn", `${format.plural(o.circuits, "circuit")} open`)] : "";
+  return [format.number(due) + more, "due", [`${format.number(later)}${more} later · `, link, open], ""];
 }
 
 function worker(o) {
@@ -85,14 +88,27 @@ export class Overview {
     const overview = await api.get("/v1/overview", { signal });
     clock.sync(overview.countedAt);
     await directory.ensure(overview.topGroups.map((g) => g.webhookId));
+    overview.circuits = await this.circuits(overview, signal);
     this.last = overview;
     this.lastAt = Date.now();
     this.draw(overview);
   }
 
+  /**
+   * How many webhooks have deliveries held by an open circuit, as far as the newest that are held tell; asked for only if
+   * some are. A failure leaves the number away: what the overview itself says is worth more.
+   */
+  async circuits(overview, signal) {
+    if (!overview.waiting.held || !session.may("events:read")) return 0;
+    const { data } = await api.get("/v1/deliveries?held=true&limit=200", { signal }).catch(() => ({ data: [] }));
+    return new Set(data.filter((d) => d.heldBecause === "circuit").map((d) => d.webhookId)).size;
+  }
+
   draw(overview) {
     this.show(verdict.judge(overview, clock.now()));
+    const held = this.numbers.contains(document.activeElement);
     fill(this.numbers, numbers.map(([name, label, read]) => this.number(name, label, read(overview))));
+    if (held) this.numbers.querySelector("a")?.focus();
     this.drawCauses(overview.topGroups);
   }
 

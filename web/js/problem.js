@@ -17,6 +17,8 @@ const sentences = {
   "webhook-deleted": "The webhook was deleted, so there is nowhere to send it.",
   "endpoint-disabled": "The webhook is disabled. Enable it first.",
   "payload-expired": "The payload is past its retention.",
+  "version-mismatch": "Somebody else has changed it meanwhile. Load it again.",
+  "transforms-unavailable": "No sender that is running can run transforms: they are run walled in or not at all, and the wall (seccomp) cannot be set up there. The worker's log says why.",
   "cursor-filter-mismatch": "The list has changed its filters. Load it again.",
   "bad-cursor": "The list cannot be continued from here. Load it again.",
 };
@@ -50,6 +52,6 @@ function sentence(status, body) {
   const base = sentences[body.code] ?? byStatus[status] ?? body.detail ?? body.title ?? `The server answered ${status}.`;
   const scope = body.requiredScope ? ` It needs the permission ${body.requiredScope}.` : "";
   const own = !sentences[body.code] && byStatus[status] && status === 429 && body.detail ? ` ${body.detail}` : "";
-  const fields = Array.isArray(body.errors) ? body.errors.map((e) => e.detail).filter(Boolean).join(" ") : "";
+  const fields = Array.isArray(body.errors) && !sentences[body.code] ? body.errors.map((e) => e.detail).filter(Boolean).join(" ") : "";
   return `${base}${own}${scope}${fields && fields !== base ? ` ${fields}` : ""}`;
 }

@@ -36,6 +36,34 @@ export const reasonSentence = (name) => reasons[name]?.[1] ?? "";
 /** @param {string} name */
 export const reasonIsOurs = (name) => reasons[name]?.[2] === "ours";
 
+/** What keeps a delivery that could be sent: [label, in a sentence] */
+const holds = {
+  circuit: ["Circuit open", "the circuit is open: its receiver rests after failures"],
+  paused: ["Paused", "the webhook is paused"],
+  disabled: ["Disabled", "the webhook is disabled"],
+  rate: ["Rate", "the webhook's rate is reached"],
+};
+
+/** @param {string} name of what a delivery is held by */
+export const holdLabel = (name) => holds[name]?.[0] ?? name;
+/** @param {string} name */
+export const holdSentence = (name) => holds[name]?.[1] ?? name;
+
+/** name: [label, tone, icon] of a delivery's status */
+const deliveries = {
+  pending: ["Pending", "busy", "clock"],
+  delivered: ["Delivered", "good", "check"],
+  failed: ["Failed", "bad", "cross"],
+  cancelled: ["Cancelled", "calm", "close"],
+};
+
+export const deliveryNames = Object.keys(deliveries);
+/** @param {string} name */
+export function delivery(name) {
+  const [label, tone, icon] = deliveries[name] ?? [name, "calm", "dot"];
+  return { label, tone, icon };
+}
+
 /** name: [label, tone, icon, explanation] */
 const states = {
   open: ["Open", "bad", "inbox", "waits for a decision"],

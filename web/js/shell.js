@@ -6,9 +6,13 @@ import * as router from "./router.js";
 import * as session from "./session.js";
 import * as theme from "./theme.js";
 import { toast } from "./announce.js";
+import { DeliveriesView } from "./views/deliveries.js";
+import { DeliveryView } from "./views/delivery.js";
 import { EntriesView } from "./views/entries.js";
 import { EntryView } from "./views/entry.js";
+import { EventTypesView } from "./views/event_types.js";
 import { MissingView } from "./views/missing.js";
+import { WebhookView } from "./views/webhook.js";
 import { WebhooksView } from "./views/webhooks.js";
 
 /**
@@ -22,12 +26,14 @@ import { WebhooksView } from "./views/webhooks.js";
  * @property {(route: router.Route) => boolean} [follow] takes another address of the same view; false: make a new one
  */
 
-const places = [["entries", "Dead letters"], ["webhooks", "Webhooks"]];
+const places = [["entries", "Dead letters"], ["deliveries", "Deliveries"], ["webhooks", "Webhooks"], ["event-types", "Event types"]];
 
 /** @param {router.Route} route @returns {View} */
 function viewFor(route) {
   if (route.name === "entries") return route.id ? new EntryView(route) : new EntriesView(route);
-  if (route.name === "webhooks" && !route.id) return new WebhooksView();
+  if (route.name === "deliveries") return route.id ? new DeliveryView(route) : new DeliveriesView(route);
+  if (route.name === "webhooks") return route.id ? new WebhookView(route) : new WebhooksView();
+  if (route.name === "event-types" && !route.id) return new EventTypesView();
   return new MissingView();
 }
 

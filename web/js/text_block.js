@@ -6,6 +6,7 @@ import { announce } from "./announce.js";
 import { h, fill, icon, uniqueId } from "./dom.js";
 import * as format from "./format.js";
 import * as json from "./json_text.js";
+import * as router from "./router.js";
 
 const AT_ONCE = 65_536;
 
@@ -14,6 +15,11 @@ export function visible(text) {
   // eslint-disable-next-line no-control-regex
   return text.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/g, (c) => (c === "\u007f" ? "␡" : String.fromCharCode(0x2400 + c.charCodeAt(0))))
     .replace(/[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/g, (c) => `⟨U+${c.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`);
+}
+
+/** Text in which the ids of deliveries lead to them. @param {string} text @returns {any[]} */
+export function linked(text) {
+  return visible(text).split(/(dlv_[0-9a-z]{26})/).map((part, i) => (i % 2 ? h("a.mono", { href: router.link("deliveries", part) }, part) : part));
 }
 
 /** @param {string} text */
@@ -41,7 +47,7 @@ export function copyButton(text, what) {
 
 /**
  * @param {string} title @param {string} text
- * @param {{base64?: boolean, note?: string, tools?: any[]}} [options]
+ * @param {{base64?: boolean, note?: string, tools?: any[], plain?: string}} [options] plain: what showing it not laid out is called
  */
 export function textBlock(title, text, options = {}) {
   const heading = uniqueId("text");
@@ -52,7 +58,7 @@ export function textBlock(title, text, options = {}) {
   const toggle = h("button.tiny", { type: "button", "aria-pressed": "true", onclick: () => draw(toggle.getAttribute("aria-pressed") === "false") }, "Laid out");
   function draw(laidOut) {
     toggle.setAttribute("aria-pressed", String(laidOut));
-    toggle.textContent = laidOut ? "Show as sent" : "Lay out";
+    toggle.textContent = laidOut ? options.plain ?? "Show as sent" : "Lay out";
     if (laidOut) fill(block, json.pretty(visible(text)));
     else fill(block, visible(text.slice(0, shown)));
     more.hidden = laidOut || text.length <= shown;

@@ -15,16 +15,20 @@ export const password = setting("DLO_WEB_PASSWORD");
 const key = setting("DLO_WEB_API_KEY");
 
 /** @returns {Promise<any>} the answer's JSON; anything but 2xx throws */
-export async function call(method, path, body) {
+export async function call(method, path, body, headers = {}) {
   const response = await fetch(url + path, {
     method,
-    headers: { Authorization: `Bearer ${key}`, ...(body === undefined ? {} : { "Content-Type": "application/json" }) },
+    headers: { Authorization: `Bearer ${key}`, ...(body === undefined ? {} : { "Content-Type": "application/json" }), ...headers },
     body: typeof body === "string" || body === undefined ? body : JSON.stringify(body),
   });
   const text = await response.text();
   if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);
   return text ? JSON.parse(text) : null;
 }
+
+/** Changes whatever version there is. */
+export const patch = (path, body) => call("PATCH", path, body, { "If-Match": "*" });
+export const put = (path, body) => call("PUT", path, body);
 
 let serial = 0;
 const run = `${process.pid.toString(36)}${Date.now().toString(36).slice(-4)}`;
@@ -69,4 +73,22 @@ export async function deadLetter(target, { payload, name, event: more, settings 
   await event(eventType, payload, more);
   const [entry] = await entries(eventType);
   return { eventType, hook, entry };
+}
+
+/** A webhook whose circuit has opened, with deliveries held behind it. */
+export async function openCircuit(target, settings = {}) {
+  const eventType = unique("web.circuit");
+  const hook = await webhook(target, eventType, { name: eventType, maxAttempts: 3, retrySchedule: [60], ...settings });
+  await batch(eventType, 30);
+  await until("the circuit to open", async () => (await call("GET", `/v1/webhooks/${hook.id}/health`)).circuit.state !== "closed");
+  await batch(eventType, 5);
+  return { eventType, hook };
+}
+
+const batch = (eventType, n) => call("POST", "/v1/events/batch", { events: Array.from({ length: n }, () => ({ eventType, payload: {} })) });
+
+/** Waits until a sender says that it can run transforms. */
+export async function transforms() {
+  const hook = await webhook("http://127.0.0.1:9/", unique("web.transforms"));
+  await until("a sender that runs transforms", () => patch(`/v1/webhooks/${hook.id}`, { transform: "." }).catch(() => null));
 }

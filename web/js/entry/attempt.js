@@ -84,7 +84,7 @@ function request(attempt) {
   return [
     h("p.line-of-result", h("span.code", "POST"), h("code.mono", visible(url ?? ""))),
     pairs("Headers", headers),
-    h("p.muted.small", "The body was the original message below, SHA-256 ", h("code.mono", bodySha256 ?? "unknown"), "."),
+    h("p.muted.small", "The body's SHA-256 was ", h("code.mono", bodySha256 ?? "unknown"), "."),
     h("p.muted.small", "The webhook's own headers are secret and are not kept."),
   ];
 }

@@ -3,12 +3,11 @@ import * as api from "../api.js";
 import * as clock from "../clock.js";
 import { h, icon } from "../dom.js";
 import * as format from "../format.js";
+import * as reasons from "../reasons.js";
 import * as router from "../router.js";
 import * as session from "../session.js";
 import { visible } from "../text_block.js";
 import { what } from "./timeline.js";
-
-const heldBecause = { paused: "the webhook is paused", disabled: "the webhook is disabled", circuit: "its receiver is resting after failures", rate: "its rate limit is reached" };
 
 /** @param {any} entry @returns {Promise<HTMLElement|null>} */
 export async function outcome(entry) {
@@ -29,7 +28,7 @@ function replaying(delivery) {
   const last = lastOf(delivery);
   return box("busy", h("span.spinner", { "aria-hidden": "true" }), "Replaying…",
     h("span", last ? [`Attempt ${last.n}: ${what(last)}. `, delivery.nextAttemptAt && ["Next one ", clock.until(delivery.nextAttemptAt), "."]] : "Waiting for its first attempt."),
-    delivery?.heldBecause && h("span", `Held because ${heldBecause[delivery.heldBecause] ?? delivery.heldBecause}.`));
+    delivery?.heldBecause && h("span", `Held because ${reasons.holdSentence(delivery.heldBecause)}.`));
 }
 
 function resolved(delivery) {

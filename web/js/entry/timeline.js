@@ -6,7 +6,7 @@ import * as clock from "../clock.js";
 import { h, icon } from "../dom.js";
 import * as format from "../format.js";
 import * as reasons from "../reasons.js";
-import { visible } from "../text_block.js";
+import { linked } from "../text_block.js";
 import * as timing from "./timing.js";
 
 /** Shorter than this it was no wait but the machine's own pace. */
@@ -25,8 +25,9 @@ export class Timeline {
   /** What ended it, above the attempts: the newest thing that happened. */
   end(entry) {
     const verdict = entry.terminalAttempt;
+    if (entry.status && !verdict) return null; // a delivery's own page says how it stands
     const text = verdict ? `Ended without a request: ${verdict.error || reasons.reasonSentence(verdict.failureReason)}` : "Became a dead letter";
-    return h("li.timeline-end", icon("inbox"), h("span", visible(text), " ", clock.ago(entry.createdAt)));
+    return h("li.timeline-end", icon("inbox"), h("span", linked(text), " ", clock.ago(verdict?.at ?? entry.createdAt)));
   }
 
   rows() {

@@ -244,11 +244,14 @@ export class EntriesView {
     if (!entry) return;
     const not = decide.whyNotReplay(entry);
     if (not) toast(not);
-    else if (await decide.askReplay(entry)) await this.attempt(() => this.replayNow(entry));
+    else {
+      const mode = await decide.askReplay(entry);
+      if (mode) await this.attempt(() => this.replayNow(entry, mode));
+    }
   }
 
-  async replayNow(entry) {
-    await decide.replay(entry);
+  async replayNow(entry, mode) {
+    await decide.replay(entry, mode);
     this.put({ ...entry, state: "replaying", replayable: false, notReplayableReason: "already-replaying" });
     const stop = watch(entry.id, (seen) => {
       this.put(seen);

@@ -111,7 +111,7 @@ export class EntryView {
     fill(this.head,
       h("div.entry-head",
         h("div.entry-title", this.heading, this.state),
-        h("p.entry-to", "to ", h("strong", name), " ", h("span.mono", visible(entry.destination?.url ?? ""))),
+        h("p.entry-to", "to ", directory.find(entry.webhookId) ? h("a.strong", { href: router.link("webhooks", entry.webhookId) }, name) : h("strong", name), " ", h("span.mono", visible(entry.destination?.url ?? ""))),
         h("p.cause-line", badge.reason(entry.failureReason, entry.lastStatusCode), h("span", this.sentence(entry))),
         this.buttons, this.outcome),
       this.links, this.facts);
@@ -138,7 +138,9 @@ export class EntryView {
   actButtons(entry) {
     const button = (kind, sign, label, not, run) =>
       h(`button.${kind}`, { type: "button", disabled: not !== "", title: not, "aria-describedby": not && "why-not", onclick: run }, icon(sign), label);
+    this.mode = decide.hasChoice(entry) && !decide.whyNotReplay(entry) ? new decide.ModeChoice(entry) : null;
     return [
+      this.mode?.element,
       button("act", "replay", "Replay", decide.whyNotReplay(entry), () => this.replay()),
       button("danger", "trash", "Discard…", decide.whyNotDiscard(entry), () => this.discard()),
     ];
@@ -165,12 +167,19 @@ export class EntryView {
       ["Cause", alike],
       ["External id", id(entry.externalId, "external id")],
       ["Entry", id(entry.id, "entry id")],
-      ["Delivery", id(entry.deliveryId, "delivery id")],
+      ["Delivery", h("span.copy", h("a.mono", { href: router.link("deliveries", entry.deliveryId) }, entry.deliveryId), copyButton(entry.deliveryId, "delivery id"))],
       ["Event (webhook-id)", id(entry.eventId, "event id")],
       ["Occurred", entry.occurredAt && format.full(entry.occurredAt)],
       ["First attempt", entry.firstAttemptAt && format.full(entry.firstAttemptAt)],
+      ["Circuit opened by", entry.failureReason === "circuit_open" && this.openedBy(entry)],
     ];
     return h("dl.facts", facts.filter(([, value]) => value).map(([label, value]) => h("div", h("dt", label), h("dd", value))));
+  }
+
+  /** The deliveries that its error names. */
+  openedBy(entry) {
+    const ids = entry.lastError?.match(/dlv_[0-9a-z]{26}/g) ?? [];
+    return ids.length > 0 && h("span.ids", ids.map((id) => h("a.mono", { href: router.link("deliveries", id) }, id)));
   }
 
   attempts(entry) {
@@ -212,9 +221,9 @@ export class EntryView {
     }
   }
 
-  replay() {
+  replay(mode = this.mode?.value) {
     return this.attempt(async () => {
-      const { deliveryId } = await decide.replay(this.entry);
+      const { deliveryId } = await decide.replay(this.entry, mode);
       this.take({ ...this.entry, state: "replaying", replayable: false, notReplayableReason: "already-replaying", replayedAs: deliveryId });
       this.poller.later(); // from now on every second
     });
@@ -222,8 +231,12 @@ export class EntryView {
 
   async askReplay() {
     const not = this.entry ? decide.whyNotReplay(this.entry) : "It is not loaded yet.";
-    if (not) toast(not);
-    else if (await decide.askReplay(this.entry)) await this.replay();
+    if (not) {
+      toast(not);
+      return;
+    }
+    const mode = await decide.askReplay(this.entry);
+    if (mode) await this.replay(mode);
   }
 
   async discard() {

@@ -4,13 +4,17 @@
  */
 import * as api from "../api.js";
 import { announce, toast } from "../announce.js";
+import * as badge from "../badge.js";
 import * as directory from "../directory.js";
 import { h, fill, icon } from "../dom.js";
 import * as format from "../format.js";
 import { empty, failure } from "../notice.js";
 import { Poller } from "../poller.js";
+import * as reasons from "../reasons.js";
 import * as router from "../router.js";
 import * as session from "../session.js";
+import { circuitLine } from "../webhook/circuit.js";
+import { heldBy, percent } from "../webhook/figures.js";
 
 const PAGE = 25;
 const EVERY_MS = 10_000;
@@ -58,9 +62,14 @@ export class WebhooksView {
     const answer = await api.get(`/v1/webhooks${api.query({ limit: PAGE, cursor: this.cursor })}`);
     this.cursor = answer.nextCursor ?? "";
     for (const hook of answer.data) this.add(hook);
-    fill(this.count, `${format.number(this.rows.size)}${this.cursor ? " shown" : ""}`);
+    this.drawCount();
     this.foot.hidden = !this.cursor;
     fill(this.foot, h("button", { type: "button", onclick: () => this.more() }, "Load more"));
+  }
+
+  drawCount() {
+    const open = [...this.rows.values()].filter(({ health }) => health && health.circuit.state !== "closed").length;
+    fill(this.count, `${format.number(this.rows.size)}${this.cursor ? " shown" : ""}`, open > 0 && h("span.tone-warn", ` · ${format.plural(open, "circuit")} open`));
   }
 
   async more() {
@@ -78,6 +87,7 @@ export class WebhooksView {
       for (let row = queue.shift(); row; row = queue.shift()) await row.refresh(signal);
     };
     await Promise.all(Array.from({ length: AT_ONCE }, worker));
+    this.drawCount();
   }
 
   add(hook) {
@@ -87,9 +97,9 @@ export class WebhooksView {
   }
 
   move(step) {
-    const buttons = [...this.rows.values()].map((row) => row.element.querySelector("button:not(:disabled)")).filter(Boolean);
-    const at = buttons.findIndex((button) => button.closest("tr").contains(document.activeElement));
-    buttons[Math.min(buttons.length - 1, Math.max(0, at + step))]?.focus();
+    const links = [...this.rows.values()].map((row) => row.element.querySelector(".row-link")).filter(Boolean);
+    const at = links.findIndex((link) => link.closest("tr").contains(document.activeElement));
+    links[Math.min(links.length - 1, Math.max(0, at + step))]?.focus();
   }
 }
 
@@ -120,8 +130,11 @@ class WebhookRow {
     const now = JSON.stringify([this.hook.paused, this.hook.enabled, this.hook.disabledReason, this.health]);
     if (now === this.drawn) return;
     this.drawn = now;
-    const act = document.activeElement?.closest("tr") === this.element ? document.activeElement.getAttribute("data-act") : null;
+    const own = document.activeElement?.closest("tr") === this.element ? document.activeElement : null;
+    const act = own?.getAttribute("data-act");
+    const link = own?.matches(".row-link");
     fill(this.element, this.cells());
+    if (link) /** @type {HTMLElement|null} */ (this.element.querySelector(".row-link"))?.focus();
     if (act) (this.element.querySelector(`[data-act="${act}"]:not(:disabled)`) ?? this.element.querySelector("button:not(:disabled)"))?.focus();
   }
 
@@ -130,14 +143,21 @@ class WebhookRow {
     const url = directory.shortUrl(hook.url);
     const count = (label, n, more) => h("td.col-count.num", { "data-label": label }, n === undefined ? "…" : format.number(n) + (more ? "+" : ""));
     return [
-      h("td.col-name", h("span.clip.strong", { title: hook.name ?? url }, hook.name || url), hook.name && h("span.sub.clip", { title: hook.url }, url)),
+      h("td.col-name", h("a.row-link.clip", { href: router.link("webhooks", hook.id), title: hook.name ?? url }, hook.name || url), hook.name && h("span.sub.clip", { title: hook.url }, url)),
       h("td.col-status", this.status()),
       h("td.col-count.num", { "data-label": "Dead letters" }, this.deadLetters()),
       count("Waiting", health?.waiting, health?.waitingRelation === "gte"),
-      count("Held", health?.held),
+      h("td.col-count.num", { "data-label": "Held" }, this.held()),
       h("td.col-health", this.success()),
       h("td.col-do", h("div.actions", this.buttons())),
     ];
+  }
+
+  held() {
+    const n = this.health?.held;
+    if (n === undefined) return "…";
+    const href = router.link("deliveries", "", { webhookId: this.hook.id, held: "true" });
+    return n === 0 ? "0" : h("a", { href, title: `Held because ${reasons.holdSentence(heldBy(this.health))}` }, format.number(n));
   }
 
   deadLetters() {
@@ -148,19 +168,21 @@ class WebhookRow {
 
   status() {
     const { hook, health } = this;
-    if (!hook.enabled) return [h("span.badge.bad", icon("cross"), "Disabled"), h("span.sub", hook.disabledReason ?? "by its settings")];
-    if (hook.paused) return [h("span.badge.warn", icon("pause"), "Paused"), h("span.sub", "held until resumed")];
-    if (health && health.circuit.state !== "closed") return [h("span.badge.warn", icon("clock"), `Circuit ${health.circuit.state}`), h("span.sub", "resting after failures")];
-    if (health?.requests && health.successRate < FAILING) return [h("span.badge.bad", icon("alert"), "Failing"), h("span.sub", "enabled, but most is refused")];
-    return h("span.badge.good", icon("check"), "Enabled");
+    const why = () => {
+      if (!hook.enabled) return hook.disabledReason ?? "by its settings";
+      if (hook.paused) return "held until resumed";
+      if (health && health.circuit.state !== "closed") return circuitLine(health.circuit);
+      return health?.requests && health.successRate < FAILING && "enabled, but most is refused";
+    };
+    const more = why();
+    return [badge.webhook(hook, health), more && h("span.sub", more)];
   }
 
   success() {
     const { health } = this;
     if (!health) return "…";
     if (health.successRate === null) return h("span.muted", "no requests");
-    const percent = Math.floor(health.successRate * 1000) / 10;
-    return [h("span.strong", { class: health.successRate < FAILING && "tone-bad" }, `${percent} %`), ` of ${format.plural(health.requests, "request")}`,
+    return [h("span.strong", { class: health.successRate < FAILING && "tone-bad" }, percent(health.successRate)), ` of ${format.plural(health.requests, "request")}`,
       h("span.sub", `p50 ${format.latency(health.p50Ms)} · p95 ${format.latency(health.p95Ms)}`)];
   }
 
@@ -174,7 +196,7 @@ class WebhookRow {
     const denied = may ? "" : "Your membership does not include changing webhooks (webhooks:write).";
     return [
       hook.paused ? button("resume", "Resume", "play", denied, "Resumed.") : button("pause", "Pause", "pause", denied, "Paused. Deliveries are held."),
-      button("retry-now", "Retry now", "replay", denied || (health?.waiting ? "" : "Nothing waits for this webhook."), ""),
+      button("retry-now", "Retry now", "replay", denied || (health?.waiting || (health && health.circuit.state !== "closed") ? "" : "Nothing waits for this webhook."), ""),
     ];
   }
 
