@@ -2,12 +2,15 @@
 #include "common/config.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <confuse.h>
+
+#include "common/log.h"
 
 /* What numbers may be, and what they are when the file does not say. */
 static const struct number {
@@ -28,9 +31,57 @@ static const struct number {
 };
 #define NUMBERS (sizeof numbers / sizeof *numbers)
 
+static const struct text {
+    const char *name;
+    size_t offset;
+    const char *one_of; /* words, each with a space behind it; NULL: anything */
+} texts[] = {
+    {"dsn_owner", offsetof(struct config, dsn_owner), NULL},
+    {"dsn_api", offsetof(struct config, dsn_api), NULL},
+    {"dsn_worker", offsetof(struct config, dsn_worker), NULL},
+    {"public_url", offsetof(struct config, public_url), NULL},
+    {"intake_socket", offsetof(struct config, intake_socket), NULL},
+    {"desk_socket", offsetof(struct config, desk_socket), NULL},
+    {"socket_group", offsetof(struct config, socket_group), NULL},
+    {"web_server_user", offsetof(struct config, web_server_user), NULL},
+    {"worker_user", offsetof(struct config, worker_user), NULL},
+    {"host_name", offsetof(struct config, host_name), NULL},
+    {"key_file", offsetof(struct config, key_file), NULL},
+    {"allow_nets", offsetof(struct config, allow_nets), NULL},
+    {"dns_servers", offsetof(struct config, dns_servers), NULL},
+    {"ca_file", offsetof(struct config, ca_file), NULL},
+    {"log_format", offsetof(struct config, log_format), "text json "},
+    {"log_level", offsetof(struct config, log_level), "debug info warn error "},
+};
+#define TEXTS (sizeof texts / sizeof *texts)
+
+static bool running; /* complaints go to the log */
+
 static long *number_of(struct config *c, const struct number *n)
 {
     return (long *)((char *)c + n->offset);
+}
+
+static char **text_of(struct config *c, const struct text *t)
+{
+    return (char **)((char *)c + t->offset);
+}
+
+/* Empty is as good as not set. */
+static int one_of(cfg_t *cfg, cfg_opt_t *opt)
+{
+    const char *value = cfg_opt_getnstr(opt, 0);
+    char word[32];
+    for (size_t i = 0; value && value[0] && i < TEXTS; i++) {
+        if (!texts[i].one_of || strcmp(texts[i].name, opt->name) != 0)
+            continue;
+        int n = snprintf(word, sizeof word, "%s ", value);
+        if (n < (int)sizeof word && !strchr(value, ' ') && strstr(texts[i].one_of, word))
+            continue;
+        cfg_error(cfg, "%s must be one of %s- not '%s'", opt->name, texts[i].one_of, value);
+        return -1;
+    }
+    return 0;
 }
 
 static int within(cfg_t *cfg, cfg_opt_t *opt)
@@ -48,10 +99,21 @@ static int within(cfg_t *cfg, cfg_opt_t *opt)
 
 static void complain(cfg_t *cfg, const char *fmt, va_list ap)
 {
-    fprintf(stderr, "dlo: %s:%d: ", cfg && cfg->filename ? cfg->filename : "configuration",
-            cfg ? cfg->line : 0);
-    vfprintf(stderr, fmt, ap);
-    fputc('\n', stderr);
+    const char *file = cfg && cfg->filename ? cfg->filename : "configuration";
+    char what[512];
+    vsnprintf(what, sizeof what, fmt, ap);
+    if (running)
+        log_error("%s:%d: %s", file, cfg ? cfg->line : 0, what);
+    else
+        fprintf(stderr, "dlo: %s:%d: %s\n", file, cfg ? cfg->line : 0, what);
+}
+
+static void cannot_read(const char *path)
+{
+    if (running)
+        log_error("cannot read configuration '%s': %s", path, strerror(errno));
+    else
+        fprintf(stderr, "dlo: cannot read configuration '%s': %s\n", path, strerror(errno));
 }
 
 int config_load(const char *path, struct config *out)
@@ -70,6 +132,7 @@ int config_load(const char *path, struct config *out)
         CFG_SIMPLE_STR("socket_group", &out->socket_group),
         CFG_SIMPLE_STR("web_server_user", &out->web_server_user),
         CFG_SIMPLE_STR("worker_user", &out->worker_user),
+        CFG_SIMPLE_STR("host_name", &out->host_name),
         CFG_SIMPLE_STR("key_file", &out->key_file),
         CFG_SIMPLE_STR("allow_nets", &out->allow_nets),
         CFG_SIMPLE_STR("dns_servers", &out->dns_servers),
@@ -95,33 +158,62 @@ int config_load(const char *path, struct config *out)
     cfg_set_error_function(cfg, complain);
     for (size_t i = 0; i < NUMBERS; i++)
         cfg_set_validate_func(cfg, numbers[i].name, within);
+    for (size_t i = 0; i < TEXTS; i++)
+        if (texts[i].one_of)
+            cfg_set_validate_func(cfg, texts[i].name, one_of);
     int rc = cfg_parse(cfg, path);
     if (rc == CFG_FILE_ERROR)
-        fprintf(stderr, "dlo: cannot read configuration '%s': %s\n", path, strerror(errno));
+        cannot_read(path);
     cfg_free(cfg);
     out->address_caps_allowed = address_caps_allowed == cfg_true;
     if (rc != CFG_SUCCESS) {
         config_release(out);
         return -1;
     }
-    char **strings[] = {&out->dsn_owner,    &out->dsn_api,         &out->dsn_worker,
-                        &out->public_url,   &out->intake_socket,   &out->desk_socket,
-                        &out->socket_group, &out->web_server_user, &out->worker_user,
-                        &out->key_file,     &out->allow_nets,      &out->ca_file,
-                        &out->log_format,   &out->log_level,       &out->dns_servers};
-    for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
-        if (!*strings[i])
-            *strings[i] = strdup("");
+    for (size_t i = 0; i < TEXTS; i++)
+        if (!*text_of(out, &texts[i]))
+            *text_of(out, &texts[i]) = strdup("");
     return 0;
 }
 
 void config_release(struct config *c)
 {
-    char *strings[] = {c->dsn_owner,     c->dsn_api,     c->dsn_worker,   c->public_url,
-                       c->intake_socket, c->desk_socket, c->socket_group, c->web_server_user,
-                       c->worker_user,   c->key_file,    c->allow_nets,   c->ca_file,
-                       c->log_format,    c->log_level,   c->dns_servers};
-    for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
-        free(strings[i]);
+    for (size_t i = 0; i < TEXTS; i++)
+        free(*text_of(c, &texts[i]));
     *c = (struct config){0};
+}
+
+/* What cannot change keeps its value; the other one is thrown away with the rest of the old settings. */
+static void keep(struct config *old, struct config *fresh, const char *name)
+{
+    for (size_t i = 0; i < TEXTS; i++) {
+        char **was = text_of(old, &texts[i]), **is = text_of(fresh, &texts[i]), *swap = *was;
+        if (strcmp(texts[i].name, name) != 0)
+            continue;
+        if (strcmp(*was, *is) != 0) /* not the values: there are passwords among them */
+            log_warn("%s was changed: that takes a restart", name);
+        *was = *is;
+        *is = swap;
+    }
+}
+
+int config_reload(const char *path, struct config *c, int (*check)(const struct config *fresh),
+                  const char *const fixed[])
+{
+    struct config fresh;
+    running = true;
+    if (config_load(path, &fresh)) {
+        log_error("configuration '%s' is refused: the settings stay as they were", path);
+        return -1;
+    }
+    if (check && check(&fresh)) {
+        log_error("configuration '%s' is refused: the settings stay as they were", path);
+        config_release(&fresh);
+        return -1;
+    }
+    for (; *fixed; fixed++)
+        keep(c, &fresh, *fixed);
+    config_release(c);
+    *c = fresh;
+    return 0;
 }

@@ -3,6 +3,7 @@
  *
  * Every program reads the whole file; what it does not need it ignores. A file that cannot be read, an unknown option
  * or a value out of range is one clear line on stderr and -1. Strings are owned by the struct until config_release().
+ * A process that runs may read the file again: what is wrong with it is then a line of the log.
  */
 #ifndef DLO_COMMON_CONFIG_H
 #define DLO_COMMON_CONFIG_H
@@ -18,6 +19,7 @@ struct config {
     char *
         web_server_user; /* the only other user that may connect; empty: anybody the mode lets in */
     char *worker_user;   /* user to become when started as root; empty: stay */
+    char *host_name;     /* how this host is called among the senders; empty: its own name */
     char *key_file;      /* keyring for secrets at rest, mode 0600 */
     char *allow_nets;    /* the operator's allow list of non-public networks */
     char *dns_servers;   /* "ip[:port], …" to ask instead of the system's */
@@ -39,5 +41,13 @@ struct config {
 
 int config_load(const char *path, struct config *out);
 void config_release(struct config *c);
+
+/*
+ * Reads the file again into `c`, if `check` (NULL: nobody) finds nothing wrong with it; it says what it finds. Strings
+ * named in `fixed` (ended by NULL) cannot change while the process runs: they are kept, and a line says so. -1: the file
+ * was refused, the log says why, and `c` is as it was.
+ */
+int config_reload(const char *path, struct config *c, int (*check)(const struct config *fresh),
+                  const char *const fixed[]);
 
 #endif

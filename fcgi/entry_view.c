@@ -9,7 +9,15 @@
 
 #define N(a) (sizeof(a) / sizeof *(a))
 
-enum body_column { BODY_ROUTING_KEY, BODY_METADATA, BODY_BYTES, BODY_SHA256, BODY_PAYLOAD };
+enum body_column {
+    BODY_ROUTING_KEY,
+    BODY_METADATA,
+    BODY_BYTES,
+    BODY_SHA256,
+    BODY_PAYLOAD,
+    BODY_SENT_BYTES,
+    BODY_SENT_SHA256
+};
 
 static const struct column members[] = {
     {"id", ENTRY_COL_ID, COLUMN_ID, ID_ENTRY, NULL},
@@ -165,15 +173,25 @@ static json_t *message_of(const PGresult *res, int row, const PGresult *body, bo
     return message;
 }
 
+static json_t *artifact(const PGresult *res, int row, json_t *o)
+{
+    static const struct column expires = {"expiresAt", ENTRY_COL_EXPIRES, COLUMN_TIME, 0, NULL};
+    json_object_set_new(o, "available", json_true());
+    json_object_set_new(o, "expiresAt", column_value(res, row, &expires));
+    return o;
+}
+
 static json_t *artifacts_of(const PGresult *res, int row, const PGresult *body)
 {
     static const struct column own[] = {{"bytes", BODY_BYTES, COLUMN_INT, 0, NULL},
                                         {"sha256", BODY_SHA256, COLUMN_TEXT, 0, NULL}};
-    static const struct column expires = {"expiresAt", ENTRY_COL_EXPIRES, COLUMN_TIME, 0, NULL};
-    json_t *source = column_object(body, 0, own, N(own));
-    json_object_set_new(source, "available", json_true());
-    json_object_set_new(source, "expiresAt", column_value(res, row, &expires));
-    return json_pack("{s:o, s:{s:b}}", "source", source, "dispatch", "available", 0);
+    static const struct column sent[] = {{"bytes", BODY_SENT_BYTES, COLUMN_INT, 0, NULL},
+                                         {"sha256", BODY_SENT_SHA256, COLUMN_TEXT, 0, NULL}};
+    json_t *source = artifact(res, row, column_object(body, 0, own, N(own)));
+    json_t *dispatch = PQgetisnull(body, 0, BODY_SENT_BYTES)
+                           ? json_pack("{s:b}", "available", 0)
+                           : artifact(res, row, column_object(body, 0, sent, N(sent)));
+    return json_pack("{s:o, s:o}", "source", source, "dispatch", dispatch);
 }
 
 enum db_status entry_view_add_detail(struct call *c, const PGresult *res, int row, json_t *to)

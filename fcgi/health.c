@@ -7,13 +7,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/family.h"
 #include "fcgi/handlers.h"
 #include "fcgi/page.h"
 #include "fcgi_sql.h"
 
 #define SCHEMA_VERSION 2 /* the newest migration this program needs */
 #define HEARTBEAT_S 15
-#define METRICS_BYTES (256 * 1024)
+#define METRICS_BYTES (4 << 20) /* 10 KiB a sender */
 
 void health_alive(struct call *c)
 {
@@ -63,51 +64,43 @@ void health_ready(struct call *c)
                       json_pack("{s:s, s:s}", "status", "ready", "version", DLO_VERSION));
 }
 
+/* The two lines before a family's first sample. A newer worker may have some that we do not know. */
+static void begin_family(struct buf *out, const char *series, const struct family **last)
+{
+    const struct family *f = family_of(series);
+    if (f && f != *last)
+        buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", f->name, f->help, f->name, f->type);
+    *last = f;
+}
+
 static bool gauges(struct call *c, struct buf *out)
 {
     PGresult *r;
+    const struct family *last = NULL;
     if (!route_db_ok(c, db_run(c->desk->db, &fcgi_sql[FCGI_SQL_METRICS], NULL, &r)))
         return false;
-    for (int i = 0; i < PQntuples(r); i++)
-        buf_printf(out, "# TYPE %s gauge\n%s %s\n", db_text(r, i, 0), db_text(r, i, 0),
-                   db_text(r, i, 1));
+    for (int i = 0; i < PQntuples(r); i++) {
+        begin_family(out, db_text(r, i, 0), &last);
+        buf_printf(out, "%s %s\n", db_text(r, i, 0), db_text(r, i, 1));
+    }
     PQclear(r);
     return true;
-}
-
-/* The family a series belongs to: a histogram's three kinds of series are one. */
-static const char *family_of(const char *series, char out[96])
-{
-    static const char *const endings[] = {"_bucket", "_sum", "_count"};
-    size_t n = strcspn(series, "{");
-    const char *type = n > 6 && memcmp(series + n - 6, "_total", 6) == 0 ? "counter" : "gauge";
-    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
-        size_t len = strlen(endings[i]);
-        if (n > len && memcmp(series + n - len, endings[i], len) == 0) {
-            n -= len;
-            type = "histogram";
-        }
-    }
-    snprintf(out, 96, "%.*s", (int)n, series);
-    return type;
 }
 
 /* What senders count; the names are theirs, the sender's label is put first. */
 static bool senders(struct call *c, struct buf *out)
 {
     PGresult *r;
-    char family[96], last[96] = "";
+    const struct family *last = NULL;
     if (!route_db_ok(c, db_run(c->desk->db, &fcgi_sql[FCGI_SQL_METRICS_SENDERS], NULL, &r)))
         return false;
     for (int i = 0; i < PQntuples(r); i++) {
-        const char *series = db_text(r, i, 1), *type = family_of(series, family);
+        const char *series = db_text(r, i, 1);
         size_t name = strcspn(series, "{");
-        if (strcmp(family, last) != 0)
-            buf_printf(out, "# TYPE %s %s\n", family, type);
+        begin_family(out, series, &last);
         buf_printf(out, "%.*s{sender=\"%s\"%s%s %s\n", (int)name, series, db_text(r, i, 0),
                    series[name] ? "," : "}", series[name] ? series + name + 1 : "",
                    db_text(r, i, 2));
-        memcpy(last, family, sizeof last);
     }
     PQclear(r);
     return true;

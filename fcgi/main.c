@@ -4,6 +4,8 @@
  * Owns the two listening sockets, which stay open for ever, the shared page, and its children: intake x N, desk x M,
  * one waker. It has no connection to the database and serves nobody. A child that dies is replaced, at once if it had
  * lived, with a growing delay if it had not. SIGTERM lets every child finish its request; a second one does not wait.
+ * SIGHUP reads the configuration again and, if nothing is wrong with it, replaces every child when it has finished its
+ * request: the sockets stay, so that nobody is refused meanwhile.
  * Killed with -9, it takes the children along (PR_SET_PDEATHSIG) and leaves two socket files, which the next start
  * removes.
  *
@@ -41,6 +43,9 @@
 #define BACKOFF_MAX_MS 10000
 #define STOP_MS 40000 /* a statement takes at most 30 s */
 #define PEERS_MAX 3
+#define INTAKE_MAX 64 /* as many as the configuration may ask for */
+#define DESK_MAX 64
+#define CHILDREN (INTAKE_MAX + DESK_MAX + 1)
 
 enum role { ROLE_INTAKE, ROLE_DESK, ROLE_WAKER };
 static const char *const role_names[] = {"intake", "desk", "waker"};
@@ -56,12 +61,12 @@ struct child {
 
 struct supervisor {
     struct config config;
+    const char *config_path;
     int sockets[2]; /* by role */
     int wake_fd;
     uid_t peers[PEERS_MAX];
     int npeers;
-    struct child *children;
-    int nchildren;
+    struct child children[CHILDREN]; /* room for the most there can be: counts may change */
     sigset_t signals;
     sigset_t original;
     int stops; /* SIGTERMs seen */
@@ -110,6 +115,19 @@ static void become_child(const struct supervisor *s, const struct child *child, 
     _exit(run_child(s, child));
 }
 
+/* The first so many of its role are to run. */
+static bool wanted(const struct supervisor *s, const struct child *child)
+{
+    switch (child->role) {
+    case ROLE_INTAKE:
+        return child->slot < s->config.intake;
+    case ROLE_DESK:
+        return child->slot - INTAKE_MAX < s->config.desk;
+    default:
+        return true;
+    }
+}
+
 static void start_child(struct supervisor *s, struct child *child)
 {
     pid_t parent = getpid();
@@ -149,7 +167,7 @@ static void reap(struct supervisor *s)
     int status;
     pid_t pid;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-        for (int i = 0; i < s->nchildren; i++)
+        for (int i = 0; i < CHILDREN; i++)
             if (s->children[i].pid == pid)
                 child_ended(&s->children[i], status);
 }
@@ -157,75 +175,19 @@ static void reap(struct supervisor *s)
 static int alive(const struct supervisor *s)
 {
     int n = 0;
-    for (int i = 0; i < s->nchildren; i++)
+    for (int i = 0; i < CHILDREN; i++)
         n += s->children[i].pid > 0;
     return n;
 }
 
 static void signal_all(const struct supervisor *s, int sig)
 {
-    for (int i = 0; i < s->nchildren; i++)
+    for (int i = 0; i < CHILDREN; i++)
         if (s->children[i].pid > 0)
             kill(s->children[i].pid, sig);
 }
 
-/* --- the loop ------------------------------------------------------------------------------------------------------- */
-
-/* Starts what is due; the milliseconds until something else is. */
-static int64_t start_due(struct supervisor *s)
-{
-    int64_t now = now_ms(), wait = 60000;
-    for (int i = 0; i < s->nchildren; i++) {
-        struct child *child = &s->children[i];
-        if (child->pid == 0 && child->start_at_ms <= now)
-            start_child(s, child);
-        if (child->pid == 0 && child->start_at_ms - now < wait)
-            wait = child->start_at_ms - now;
-    }
-    return wait > 0 ? wait : 1;
-}
-
-static void take_signal(struct supervisor *s, int sig)
-{
-    if (sig != SIGTERM && sig != SIGINT)
-        return;
-    s->stops++;
-    s->kill_at_ms = now_ms() + STOP_MS;
-    signal_all(s, s->stops == 1 ? SIGTERM : SIGKILL);
-    log_info(s->stops == 1 ? "stopping when the requests under way are answered"
-                           : "stopping at once");
-}
-
-static void supervise(struct supervisor *s)
-{
-    while (s->stops == 0 || alive(s)) {
-        int64_t wait = s->stops ? s->kill_at_ms - now_ms() : start_due(s);
-        if (s->stops && wait <= 0) {
-            signal_all(s, SIGKILL);
-            wait = 1000;
-        }
-        struct timespec ts = {wait / 1000, wait % 1000 * 1000000};
-        take_signal(s, sigtimedwait(&s->signals, NULL, &ts));
-        reap(s);
-    }
-}
-
-static int make_children(struct supervisor *s)
-{
-    int n = 0;
-    s->nchildren = (int)(s->config.intake + s->config.desk) + 1;
-    s->children = calloc((size_t)s->nchildren, sizeof *s->children);
-    if (!s->children || page_init(s->nchildren) < 0)
-        return -1;
-    for (long i = 0; i < s->config.intake; i++, n++)
-        s->children[n] = (struct child){.role = ROLE_INTAKE, .slot = n};
-    for (long i = 0; i < s->config.desk; i++, n++)
-        s->children[n] = (struct child){.role = ROLE_DESK, .slot = n};
-    s->children[n] = (struct child){.role = ROLE_WAKER, .slot = n};
-    return 0;
-}
-
-/* --- starting ------------------------------------------------------------------------------------------------------- */
+/* --- settings ---------------------------------------------------------------------------------------------------- */
 
 /* What children would stumble over one by one is said here once. */
 static int settings_ok(const struct config *config)
@@ -259,14 +221,92 @@ static int user_of(const char *name, uid_t *uid, gid_t *gid)
 
 static int know_peers(struct supervisor *s)
 {
+    uid_t uid;
     gid_t gid;
-    if (!s->config.web_server_user[0])
-        return 0; /* the socket's mode decides alone */
+    if (!s->config.web_server_user[0]) {
+        s->npeers = 0; /* the socket's mode decides alone */
+        return 0;
+    }
+    if (user_of(s->config.web_server_user, &uid, &gid) < 0)
+        return -1;
     s->peers[0] = 0;
     s->peers[1] = getuid();
+    s->peers[2] = uid;
     s->npeers = PEERS_MAX;
-    return user_of(s->config.web_server_user, &s->peers[2], &gid);
+    return 0;
 }
+
+/* Whatever is wrong keeps the old settings; children take over the new ones by being replaced. */
+static void reload(struct supervisor *s)
+{
+    static const char *const fixed[] = {"intake_socket", "desk_socket", "socket_group",
+                                        "worker_user", NULL};
+    if (config_reload(s->config_path, &s->config, settings_ok, fixed) < 0)
+        return;
+    log_init("dlo.fcgi", s->config.log_format, s->config.log_level);
+    if (know_peers(s) < 0)
+        log_error("web_server_user: those who might connect stay as they were");
+    log_info("configuration '%s' was read again: %ld and %ld processes", s->config_path,
+             s->config.intake, s->config.desk);
+    signal_all(s, SIGTERM);
+}
+
+/* --- the loop ------------------------------------------------------------------------------------------------------- */
+
+/* Starts what is due; the milliseconds until something else is. */
+static int64_t start_due(struct supervisor *s)
+{
+    int64_t now = now_ms(), wait = 60000;
+    for (int i = 0; i < CHILDREN; i++) {
+        struct child *child = &s->children[i];
+        if (child->pid || !wanted(s, child))
+            continue;
+        if (child->start_at_ms <= now)
+            start_child(s, child);
+        if (child->pid == 0 && child->start_at_ms - now < wait)
+            wait = child->start_at_ms - now;
+    }
+    return wait > 0 ? wait : 1;
+}
+
+static void take_signal(struct supervisor *s, int sig)
+{
+    if (sig == SIGHUP && !s->stops)
+        reload(s);
+    if (sig != SIGTERM && sig != SIGINT)
+        return;
+    s->stops++;
+    s->kill_at_ms = now_ms() + STOP_MS;
+    signal_all(s, s->stops == 1 ? SIGTERM : SIGKILL);
+    log_info(s->stops == 1 ? "stopping when the requests under way are answered"
+                           : "stopping at once");
+}
+
+static void supervise(struct supervisor *s)
+{
+    while (s->stops == 0 || alive(s)) {
+        int64_t wait = s->stops ? s->kill_at_ms - now_ms() : start_due(s);
+        if (s->stops && wait <= 0) {
+            signal_all(s, SIGKILL);
+            wait = 1000;
+        }
+        struct timespec ts = {wait / 1000, wait % 1000 * 1000000};
+        take_signal(s, sigtimedwait(&s->signals, NULL, &ts));
+        reap(s);
+    }
+}
+
+static int make_children(struct supervisor *s)
+{
+    for (int i = 0; i < CHILDREN; i++)
+        s->children[i] = (struct child){.role = i < INTAKE_MAX              ? ROLE_INTAKE
+                                                : i < INTAKE_MAX + DESK_MAX ? ROLE_DESK
+                                                                            : ROLE_WAKER,
+                                        .slot = i};
+    return page_init(CHILDREN);
+}
+
+/* --- starting ------------------------------------------------------------------------------------------------------- */
 
 static int drop_root(const struct config *config)
 {
@@ -326,7 +366,6 @@ static int run_supervisor(struct supervisor *s)
     supervise(s);
     for (int i = 0; i < 2; i++)
         unlink(i ? s->config.desk_socket : s->config.intake_socket);
-    free(s->children);
     log_info("stopped");
     return 0;
 }
@@ -385,7 +424,8 @@ int main(int argc, char **argv)
 {
     static struct supervisor s;
     struct rlimit no_core = {0, 0};
-    if (config_load(config_path(argc, argv), &s.config) < 0)
+    s.config_path = config_path(argc, argv);
+    if (config_load(s.config_path, &s.config) < 0)
         return 2;
     log_init("dlo.fcgi", s.config.log_format, s.config.log_level);
     setrlimit(RLIMIT_CORE, &no_core); /* a core would hold the keyring */

@@ -16,7 +16,8 @@
     4 /* looked up open, found changed, looked up again: only while others act on it too */
 
 /* One attempt at the statement. DB_OK with *made false: the entry is no longer as it was looked up. */
-static enum db_status make(struct call *c, const PGresult *entry, struct redrive *r, bool *made)
+static enum db_status make(struct call *c, const PGresult *entry, enum redrive_mode mode,
+                           struct redrive *r, bool *made)
 {
     PGresult *res;
     struct db_args args;
@@ -31,6 +32,7 @@ static enum db_status make(struct call *c, const PGresult *entry, struct redrive
     db_args_text(&args, c->who.actor);
     db_args_text(&args, shown);
     db_args_text(&args, c->rq->id);
+    db_args_bool(&args, mode == REDRIVE_CURRENT);
     enum db_status status = db_run(c->desk->db, &fcgi_sql[FCGI_SQL_ENTRY_REDRIVE], &args, &res);
     *made = status == DB_OK && PQntuples(res) == 1;
     if (status == DB_OK)
@@ -58,7 +60,8 @@ static enum redrive_outcome judge(const PGresult *entry, struct redrive *r)
     return REDRIVE_REFUSED;
 }
 
-enum redrive_outcome redrive_run(struct call *c, const struct uuid *id, struct redrive *out)
+enum redrive_outcome redrive_run(struct call *c, const struct uuid *id, enum redrive_mode mode,
+                                 struct redrive *out)
 {
     *out = (struct redrive){.status = DB_OK};
     for (int round = 0; round < ROUNDS; round++) {
@@ -69,7 +72,7 @@ enum redrive_outcome redrive_run(struct call *c, const struct uuid *id, struct r
             return REDRIVE_FAILED;
         enum redrive_outcome outcome = judge(entry, out);
         if (outcome == REDRIVE_MADE)
-            out->status = make(c, entry, out, &made);
+            out->status = make(c, entry, mode, out, &made);
         PQclear(entry);
         if (out->status != DB_OK)
             return REDRIVE_FAILED;
@@ -104,12 +107,24 @@ static bool read_choice(struct call *c, const json_t *body, const char *name, co
     return false;
 }
 
-static bool read_body(struct call *c)
+static bool read_mode(struct call *c, const json_t *body, enum redrive_mode *mode)
+{
+    const char *value;
+    if (!fields_string(c, body, "mode", 1, 32, &value))
+        return false;
+    *mode = is(value, "current") ? REDRIVE_CURRENT : REDRIVE_SNAPSHOT;
+    if (!value || *mode == REDRIVE_CURRENT || is(value, "snapshot"))
+        return true;
+    response_field_problem(c->rs, 400, "bad-value", "/mode",
+                           "mode is \"snapshot\" or \"current\".");
+    return false;
+}
+
+static bool read_body(struct call *c, enum redrive_mode *mode)
 {
     static const char *const known[] = {"mode", "target", NULL};
     json_t *body = route_body_object(c);
-    bool ok = body && fields_known(c, body, known, NULL) &&
-              read_choice(c, body, "mode", "snapshot", "current") &&
+    bool ok = body && fields_known(c, body, known, NULL) && read_mode(c, body, mode) &&
               read_choice(c, body, "target", "current", "original");
     json_decref(body);
     return ok;
@@ -147,14 +162,15 @@ void redrive_answer(struct call *c)
 {
     struct uuid id;
     struct redrive r;
+    enum redrive_mode mode;
     const char *text = c->args[0];
-    if (!read_body(c))
+    if (!read_body(c, &mode))
         return;
     if (ids_parse_any(ID_ENTRY, ID_DELIVERY, text, strlen(text), &id) == IDS_MATCH_NONE) {
         route_not_found(c);
         return;
     }
-    switch (redrive_run(c, &id, &r)) {
+    switch (redrive_run(c, &id, mode, &r)) {
     case REDRIVE_MADE:
         answer_delivery(c, &r, false);
         break;

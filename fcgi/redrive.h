@@ -18,6 +18,9 @@ enum redrive_outcome {
     REDRIVE_FAILED   /* see `status` */
 };
 
+/* Which bytes are sent: those that were sent before, or what the webhook's transform makes of the message today. */
+enum redrive_mode { REDRIVE_SNAPSHOT, REDRIVE_CURRENT };
+
 struct redrive {
     struct uuid entry;
     struct uuid delivery;
@@ -26,7 +29,8 @@ struct redrive {
 };
 
 /* `id` is the entry's or its delivery's. */
-enum redrive_outcome redrive_run(struct call *c, const struct uuid *id, struct redrive *out);
+enum redrive_outcome redrive_run(struct call *c, const struct uuid *id, enum redrive_mode mode,
+                                 struct redrive *out);
 
 /*
  * POST …/re-drive and its aliases: reads the body {mode, target}, runs, answers as API.md says. `c->args[0]` is the

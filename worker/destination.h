@@ -77,7 +77,8 @@ struct destination {
     int completing;
     double window;
     double threshold;         /* grow by one per answer below it, by one per window above */
-    int64_t blocked_until_ms; /* Retry-After, or a secret that cannot be opened */
+    int64_t blocked_until_ms; /* Retry-After, or something of ours that is away */
+    const char *blocked_why;  /* what an entry says that waited for it too long; a literal */
     int64_t progress_ms; /* when an answer last came, or a request began while none was under way */
     enum standing standing; /* as admission counts what is under way */
     bool proven;            /* it has answered */

@@ -62,7 +62,7 @@ static void begin(struct sender *s, struct delivery *row, enum resolver_answer a
     struct attempt *a = attempt_new(row, ATTEMPT_REQUEST, clock_us());
     if (!a) {
         suspects_survived(s, row);
-        destination_enqueue(d, row);
+        dispatch_requeue(s, row);
         return;
     }
     s->leases.busy[row->shard]++;
@@ -96,6 +96,9 @@ static bool send_one(struct sender *s, struct destination *d, struct lane *lane)
         lane->wants_payload = true;
         return true; /* the other lanes need not wait for it */
     }
+    enum shaping_step step = shaping_pass(s, d, lane);
+    if (step != SHAPING_PASSED)
+        return step == SHAPING_TAKEN;
     enum resolver_answer answer = look_up(s, d, &pin);
     if (answer == RESOLVER_PENDING) {
         d->resolving = true;
@@ -132,6 +135,16 @@ void dispatch_offer(struct sender *s, struct destination *d)
 {
     if (d->place == PLACE_OUT && destination_may_send(d, s->now_ms))
         turns_join(s->turns, d);
+}
+
+void dispatch_requeue(struct sender *s, struct delivery *row)
+{
+    struct destination *d = row->dest;
+    destination_enqueue(d, row);
+    if (destination_held(d) || d->breaker.state == BREAKER_OPEN)
+        destination_forget_queue(d,
+                                 s->held); /* what is held may not be read ahead, see waiting.c */
+    dispatch_offer(s, d);
 }
 
 static bool room(const struct sender *s)

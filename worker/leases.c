@@ -34,15 +34,23 @@ void leases_readable(const struct leases *l, struct pg_array *shards, int from)
     }
 }
 
-void leases_share(struct leases *l, int64_t senders)
+/* The held shard with the least under way, the last of several; -1: none is held. */
+static int idlest(const struct leases *l)
 {
-    int share = (int)((LIMIT_SHARDS + senders - 1) / senders);
-    int surplus = leases_count(l, LEASE_HELD) - share;
-    for (int i = LIMIT_SHARDS - 1; i >= 0 && surplus > 0; i--)
-        if (l->state[i] == LEASE_HELD) {
-            l->state[i] = LEASE_DRAINING;
-            surplus--;
-        }
+    int best = -1;
+    for (int i = LIMIT_SHARDS - 1; i >= 0; i--)
+        if (l->state[i] == LEASE_HELD && (best < 0 || l->busy[i] < l->busy[best]))
+            best = i;
+    return best;
+}
+
+void leases_share(struct leases *l, int64_t share)
+{
+    for (int i = 0; i < LIMIT_SHARDS; i++)
+        if (l->state[i] == LEASE_DRAINING)
+            l->state[i] = LEASE_HELD;
+    for (int64_t surplus = leases_count(l, LEASE_HELD) - share; surplus > 0; surplus--)
+        l->state[idlest(l)] = LEASE_DRAINING;
 }
 
 void leases_drain_all(struct leases *l)
@@ -52,10 +60,7 @@ void leases_drain_all(struct leases *l)
             l->state[i] = LEASE_DRAINING;
 }
 
-int leases_drained(const struct leases *l)
+bool leases_drained(const struct leases *l, int shard)
 {
-    for (int i = 0; i < LIMIT_SHARDS; i++)
-        if (l->state[i] == LEASE_DRAINING && !l->busy[i])
-            return i;
-    return -1;
+    return l->state[shard] == LEASE_DRAINING && !l->busy[shard];
 }

@@ -85,7 +85,7 @@ int main(int argc, char **argv)
     int locked = lock ? take_lock(lock) : 1;
     int rc = locked < 0    ? 1
              : locked == 0 ? 0
-                           : supervisor_run(&config, (int64_t)seconds * 1000, once);
+                           : supervisor_run(&config, path, (int64_t)seconds * 1000, once);
     config_release(&config);
     return rc;
 }

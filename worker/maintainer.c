@@ -25,12 +25,18 @@
 #define LOOP_MS 500
 #define GROWING_FROM 10 /* seed 000: more than ten failed deliveries is an alert line */
 
+#define PATIENCE_S                                                                                 \
+    2 /* for the statement under way when we are to end; the server ends it without us */
+
 static volatile sig_atomic_t stop_asked;
 
+/* The first SIGTERM lets the statement end, the second, or the alarm, does not: libpq would wait on. */
 static void on_stop(int sig)
 {
-    (void)sig;
+    if (sig == SIGALRM || stop_asked)
+        _exit(0);
     stop_asked = 1;
+    alarm(PATIENCE_S);
 }
 
 /* Runs a statement and gives its first column of its first row; -1 on failure. */
@@ -177,14 +183,20 @@ static bool lock(struct db *db)
     return ours;
 }
 
-static void wait_ms(int64_t ms, const sigset_t *open)
+/* Signals are let in all the time, but between the question and the wait. */
+static void wait_ms(int64_t ms)
 {
     struct timespec ts = {ms / 1000, ms % 1000 * 1000000L};
+    sigset_t stops, open;
+    sigemptyset(&stops);
+    sigaddset(&stops, SIGTERM);
+    sigprocmask(SIG_BLOCK, &stops, &open);
     if (!stop_asked)
-        pselect(0, NULL, NULL, NULL, &ts, open);
+        pselect(0, NULL, NULL, NULL, &ts, &open);
+    sigprocmask(SIG_SETMASK, &open, NULL);
 }
 
-static void loop(struct db *db, const sigset_t *open)
+static void loop(struct db *db)
 {
     int64_t next[DUTIES] = {0};
     unsigned locked_on = 0; /* which connection holds the lock */
@@ -192,7 +204,7 @@ static void loop(struct db *db, const sigset_t *open)
         if (!locked_on && lock(db))
             locked_on = db_generation(db);
         if (!locked_on) {
-            wait_ms(2000, open);
+            wait_ms(2000);
             continue;
         }
         for (size_t i = 0; i < DUTIES && !stop_asked; i++) {
@@ -206,7 +218,7 @@ static void loop(struct db *db, const sigset_t *open)
             duties[i].run(db);
             next[i] = now_ms + duties[i].every_ms;
         }
-        wait_ms(LOOP_MS, open);
+        wait_ms(LOOP_MS);
     }
 }
 
@@ -215,11 +227,8 @@ int maintainer_run(const struct config *config, int64_t run_ms, int once)
     (void)run_ms; /* the supervisor ends us when the senders have ended */
     (void)once;
     struct sigaction act = {.sa_handler = on_stop};
-    sigset_t stops, open;
     sigaction(SIGTERM, &act, NULL);
-    sigemptyset(&stops);
-    sigaddset(&stops, SIGTERM);
-    sigprocmask(SIG_BLOCK, &stops, &open);
+    sigaction(SIGALRM, &act, NULL);
     prctl(PR_SET_DUMPABLE, 0);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     struct db *db = db_new(config->dsn_worker[0] ? config->dsn_worker : config->dsn_owner,
@@ -227,7 +236,7 @@ int maintainer_run(const struct config *config, int64_t run_ms, int once)
     if (!db)
         return 1;
     log_info("maintainer starts");
-    loop(db, &open);
+    loop(db);
     db_free(db);
     return 0;
 }

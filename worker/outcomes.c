@@ -25,6 +25,14 @@ static double jitter(void)
     return (double)r / UINT32_MAX * 2 - 1;
 }
 
+static void block(struct sender *s, struct destination *d, int64_t ms, const char *why)
+{
+    d->blocked_until_ms = s->now_ms + ms;
+    d->blocked_why = why;
+    if (ms > LONG_BLOCK_MS)
+        destination_forget_queue(d, s->held); /* the hold budget counts for them, see waiting.c */
+}
+
 /* --- to the writer ------------------------------------------------------------------------------------------------ */
 
 static const char *content_type_of(const struct attempt *a, char out[128])
@@ -88,7 +96,7 @@ void outcomes_settled(void *arg, struct attempt *a)
     int64_t pos = row->pos;
     bool stale = a->stale;
     if (stale && a->unwritable)
-        d->blocked_until_ms = s->now_ms + UNWRITABLE_PAUSE_MS;
+        block(s, d, UNWRITABLE_PAUSE_MS, "its outcome could not be written");
     d->completing--;
     s->leases.busy[row->shard]--;
     if (a->reason == REASON_INTERNAL)
@@ -128,13 +136,6 @@ static bool counts_as_failure(const struct attempt *a)
     return a->reason != REASON_NONE && a->reason != REASON_INTERNAL && !a->intentional;
 }
 
-static void block(struct sender *s, struct destination *d, int64_t ms)
-{
-    d->blocked_until_ms = s->now_ms + ms;
-    if (ms > LONG_BLOCK_MS)
-        destination_forget_queue(d, s->held); /* the hold budget counts for them, see waiting.c */
-}
-
 static void tell_circuit(struct sender *s, struct destination *d)
 {
     static const char *const names[] = {"closed", "open", "half_open"};
@@ -171,7 +172,8 @@ static void learn(struct sender *s, struct destination *d, const struct attempt 
     else if (a->status) /* it answered, be it a refusal: it can take more */
         destination_succeeded(d, turns_spare(s->turns, d));
     if (a->retry_after_s > 0 && a->reason != REASON_NONE)
-        block(s, d, a->retry_after_s * 1000);
+        block(s, d, a->retry_after_s * 1000,
+              "the receiver asked to wait (Retry-After) beyond the hold budget");
     if (breaker_result(&d->breaker, &s->breaker_rules, counts_as_failure(a), &a->delivery->id,
                        s->now_ms))
         tell_circuit(s, d);

@@ -16,6 +16,7 @@
 #define SETTLE_MS                                                                                  \
     150 /* senders that start together see each other before the first takes all shards */
 #define HUNGRY_MS 500 /* until the next renewal, with fewer shards than our share */
+#define ENDED_MS 20   /* after the end of somebody's lease: is it renewed, or free? */
 
 static void joined(void *arg, PGresult *res)
 {
@@ -29,7 +30,10 @@ int ownership_join(struct reader *r, struct pipe *pipe, int64_t now_ms)
     (void)now_ms;
     char host[256] = "", pid[16];
     struct reading_args a = {0};
-    gethostname(host, sizeof host - 1);
+    if (r->set.host_name[0])
+        snprintf(host, sizeof host, "%s", r->set.host_name);
+    else
+        gethostname(host, sizeof host - 1);
     snprintf(pid, sizeof pid, "%d", (int)getpid());
     reading_arg_bytes(&a, r->set.owner->b, sizeof r->set.owner->b);
     reading_arg_text(&a, host);
@@ -57,6 +61,16 @@ static void drop_lost_shards(struct reader *r)
     destinations_drop(r->set.destinations, shard_lost, r);
 }
 
+/* Before the usual time: shards that another gives back, and those of one that has died, are taken at once. */
+static void renew_sooner(struct reader *r, bool hungry, int64_t ends_ms)
+{
+    int64_t now_ms = clock_ms();
+    if (hungry && now_ms + HUNGRY_MS < r->renew_at_ms)
+        r->renew_at_ms = now_ms + HUNGRY_MS;
+    if (ends_ms < LIMIT_LEASE_MS && now_ms + ends_ms + ENDED_MS < r->renew_at_ms)
+        r->renew_at_ms = now_ms + ends_ms + ENDED_MS;
+}
+
 /* It was another's for a while: what it was told meanwhile, and how it left the circuit, is in the database. */
 static void doubt_fresh(struct destination *d, void *arg)
 {
@@ -77,12 +91,15 @@ static void renewed(void *arg, PGresult *res)
         return;
     }
     bool kept[LIMIT_SHARDS] = {false};
-    int64_t alive = 1;
+    int64_t alive = 1, share = LIMIT_SHARDS, ends_ms = INT64_MAX;
     int lost = 0, taken = 0;
     for (int i = 0; i < PQntuples(res); i++) {
         alive = strtoll(PQgetvalue(res, i, 3), NULL, 10);
         r->joined =
             PQgetvalue(res, i, 4)[0] == 't'; /* cut after an hour's suspension: join again */
+        share = strtoll(PQgetvalue(res, i, 5), NULL, 10);
+        if (!PQgetisnull(res, i, 6))
+            ends_ms = strtoll(PQgetvalue(res, i, 6), NULL, 10);
         if (PQgetisnull(res, i, 0))
             continue;
         int shard = (int)strtol(PQgetvalue(res, i, 0), NULL, 10);
@@ -101,6 +118,8 @@ static void renewed(void *arg, PGresult *res)
             lost++;
         }
     l->until_ms = l->asked_at_ms + LIMIT_LEASE_MS - 2000;
+    l->taken += taken;
+    l->lost += lost;
     if (lost)
         log_warn("lost %d shards: their leases had run out", lost);
     if (taken)
@@ -110,9 +129,8 @@ static void renewed(void *arg, PGresult *res)
     drop_lost_shards(r);
     if (r->stopping)
         return;
-    leases_share(l, alive);
-    if (leases_count(l, LEASE_HELD) < LIMIT_SHARDS / (alive > 0 ? alive : 1))
-        r->renew_at_ms = clock_ms() + HUNGRY_MS;
+    leases_share(l, share);
+    renew_sooner(r, leases_count(l, LEASE_HELD) < share, ends_ms);
 }
 
 int ownership_renew(struct reader *r, struct pipe *pipe, int64_t now_ms)
@@ -144,11 +162,13 @@ int ownership_renew(struct reader *r, struct pipe *pipe, int64_t now_ms)
 static void released(void *arg, PGresult *res)
 {
     struct reader *r = arg;
-    int shard = r->released;
-    r->released = -1;
-    if (!reading_good(r, res, "lease_release") || shard < 0)
+    if (!reading_good(r, res, "lease_release"))
         return;
-    r->set.leases->state[shard] = LEASE_NONE;
+    for (int i = 0; i < LIMIT_SHARDS; i++)
+        if (r->released[i]) {
+            r->set.leases->state[i] = LEASE_NONE;
+            r->set.leases->released++;
+        }
     drop_lost_shards(r);
 }
 
@@ -156,9 +176,12 @@ int ownership_release(struct reader *r, struct pipe *pipe, int64_t now_ms)
 {
     (void)now_ms;
     struct reading_args a = {0};
-    r->released = leases_drained(r->set.leases);
     pg_array_clear(&r->shards);
-    pg_array_int2(&r->shards, (int16_t)r->released);
+    for (int i = 0; i < LIMIT_SHARDS; i++) {
+        r->released[i] = leases_drained(r->set.leases, i);
+        if (r->released[i])
+            pg_array_int2(&r->shards, (int16_t)i);
+    }
     reading_arg_bytes(&a, r->set.owner->b, sizeof r->set.owner->b);
     reading_arg_array(&a, &r->shards);
     return reading_ask(r, pipe, WORKER_SQL_LEASE_RELEASE, &a, false, released);

@@ -23,7 +23,8 @@
 static const char settings[] =
     "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_hashjoin = "
     "off; "
-    "SET enable_mergejoin = off; SET enable_memoize = off; SET jit = off; SET timezone = 'UTC'; "
+    "SET enable_mergejoin = off; SET enable_bitmapscan = off; SET enable_memoize = off; SET jit = "
+    "off; SET timezone = 'UTC'; "
     "SET statement_timeout = '60s'; SET lock_timeout = '5s'; SET client_min_messages = error";
 
 enum pipe_state { PIPE_DOWN, PIPE_CONNECTING, PIPE_SETTING_UP, PIPE_IDLE, PIPE_BUSY };

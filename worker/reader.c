@@ -17,7 +17,6 @@ struct reader *reader_new(const struct reader_set *set, const struct reader_owne
         return NULL;
     r->set = *set;
     r->owner = *owner;
-    r->released = -1;
     buf_init(&r->xip, XIP_BYTES);
     pg_array_init(&r->shards, PG_INT2, 1 << 20);
     pg_array_init(&r->ints, PG_INT4, 1 << 20);
@@ -74,6 +73,18 @@ void reader_breaker_changed(struct reader *r, struct destination *d)
     r->unsaved = 1; /* counted anew when they are asked for */
 }
 
+static void forget_settings(struct destination *d, void *unused)
+{
+    (void)unused;
+    d->known = false;
+}
+
+void reader_forget_settings(struct reader *r)
+{
+    destinations_each(r->set.destinations, forget_settings, NULL);
+    r->settings_wanted = 1; /* counted anew when they are asked for */
+}
+
 void reader_stop(struct reader *r)
 {
     r->stopping = true;
@@ -110,7 +121,6 @@ void reader_lost(struct reader *r)
         r->fresh[i] = r->set.leases->state[i] == LEASE_HELD;
     r->heads_under_way = false;
     r->payload_webhook = 0;
-    r->released = -1;
     r->settings_wanted = 1; /* counted anew when they are asked for */
     destinations_each(r->set.destinations, heads_unanswered, NULL);
     destinations_each(r->set.destinations, settings_doubt, r);
@@ -135,7 +145,10 @@ static bool must_renew(const struct reader *r, int64_t now_ms)
 static bool must_release(const struct reader *r, int64_t now_ms)
 {
     (void)now_ms;
-    return leases_drained(r->set.leases) >= 0;
+    for (int i = 0; i < LIMIT_SHARDS; i++)
+        if (leases_drained(r->set.leases, i))
+            return true;
+    return false;
 }
 
 static bool must_leave(const struct reader *r, int64_t now_ms)

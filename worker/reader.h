@@ -40,6 +40,7 @@ struct reader_set {
     const struct seal_keyring *keyring;
     const struct address_allow *allow;
     struct trials *trials;
+    const char *host_name; /* empty: the system's */
 };
 
 struct reader *reader_new(const struct reader_set *set, const struct reader_owner *owner);
@@ -54,8 +55,10 @@ void reader_retry_in(struct reader *r, int64_t now_ms,
 void reader_webhook_gone(struct reader *r, int32_t webhook_id); /* a receiver answered 410 */
 void reader_breaker_changed(struct reader *r,
                             struct destination *d); /* its state is to be written */
-void reader_stop(struct reader *r);                 /* take nothing new; release what drains */
-bool reader_left(const struct reader *r);           /* stopped, everything released */
+/* Webhooks are to be judged anew: what was read of them counts no more. */
+void reader_forget_settings(struct reader *r);
+void reader_stop(struct reader *r);       /* take nothing new; release what drains */
+bool reader_left(const struct reader *r); /* stopped, everything released */
 /* A completion was answered: the row is given up, now or when no heads query can show it any more. */
 void reader_release_row(struct reader *r, struct delivery *row);
 

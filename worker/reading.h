@@ -37,12 +37,12 @@ struct reader {
     int32_t drawers[LIMIT_DRAWERS]; /* where sources were found lately */
     unsigned next_drawer;
     unsigned holds_turn;
-    int promote_from;        /* shard */
-    unsigned turn;           /* where the next heads query begins among the destinations */
-    unsigned payload_turn;   /* likewise the next payload */
-    bool payload_was_last;   /* rows and payloads are asked for in turn */
-    int released;            /* shard being released, or -1 */
-    int32_t payload_webhook; /* whose head's payload is being fetched; 0: none */
+    int promote_from;            /* shard */
+    unsigned turn;               /* where the next heads query begins among the destinations */
+    unsigned payload_turn;       /* likewise the next payload */
+    bool payload_was_last;       /* rows and payloads are asked for in turn */
+    bool released[LIMIT_SHARDS]; /* being released */
+    int32_t payload_webhook;     /* whose head's payload is being fetched; 0: none */
     int payload_lane;
     int64_t payload_pos;
     int unsaved;            /* breakers whose state is to be written */

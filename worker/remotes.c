@@ -48,6 +48,11 @@ void remotes_free(struct remotes *t)
     free(t);
 }
 
+void remotes_set_rules(struct remotes *t, const struct remotes_rules *rules)
+{
+    t->rules = *rules;
+}
+
 static void address_bytes(const struct sockaddr_storage *addr, unsigned char out[16])
 {
     static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};

@@ -24,6 +24,7 @@ struct remotes;
 
 struct remotes *remotes_new(const struct remotes_rules *rules, const struct address_allow *allow);
 void remotes_free(struct remotes *t);
+void remotes_set_rules(struct remotes *t, const struct remotes_rules *rules);
 
 /* True: a request to it may begin. *out (NULL: it is not capped) is for remotes_begin(), or for remotes_wait(). */
 bool remotes_may_send(struct remotes *t, int32_t project_id, const struct sockaddr_storage *addr,

@@ -186,6 +186,7 @@ static void ended(void *arg, void *name, const struct lookups_answer *a)
     struct name *n = name;
     n->under_way = false;
     r->news = true;
+    r->counts.answers[a->answer]++;
     name_lines_end(r->turns, n->project_id);
     learn(n, a, r->now_ms);
 }
@@ -308,6 +309,7 @@ enum resolver_answer resolver_get(struct resolver *r, int32_t project_id, const 
         want(r, n, project_id);
     if (now_ms >= n->until_ms)
         return RESOLVER_PENDING;
+    r->counts.hits++;
     if (n->answer == RESOLVER_HIT) {
         const union lookups_address *a = &n->list[n->turn++ % (unsigned)n->count];
         memset(out, 0, sizeof *out);

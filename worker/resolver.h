@@ -37,7 +37,10 @@ struct resolver_owner {
 struct resolver_counts {
     int names;     /* kept */
     int under_way; /* being looked up */
-    int64_t asked; /* look-ups begun since the start */
+    /* since the start: */
+    int64_t asked;                         /* look-ups begun */
+    int64_t hits;                          /* questions answered by what was known */
+    int64_t answers[RESOLVER_TIMEOUT + 1]; /* of look-ups, by what they found */
 };
 
 struct resolver;

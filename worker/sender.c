@@ -19,11 +19,15 @@
 
 #include "common/log.h"
 #include "worker/clock.h"
+#include "worker/operator.h"
 #include "worker/sending.h"
 
 #define EVENTS 256
 #define SWEEP_MS 100
 #define MINUTE_MS 60000
+#define LEISURE_MS (LIMIT_TIMEOUT_MS_MAX + 5000) /* a drain that nobody waits for */
+#define LEAVE_MS                                                                                   \
+    2000 /* to give the leases back; who waits for a database that is away gains nothing */
 
 enum source {
     SOURCE_CURL,
@@ -96,6 +100,13 @@ static bool forgettable(struct destination *d, void *arg)
            s->now_ms >= d->blocked_until_ms;
 }
 
+static void tell_minute(struct sender *s)
+{
+    struct stats_now now;
+    census_take(s, &now);
+    stats_log(&s->stats, &now, &s->minute_before, s->now_ms);
+}
+
 /* Pauses that have ended, names that were looked up, and memory that nobody needs. */
 static void sweep(struct sender *s)
 {
@@ -110,8 +121,7 @@ static void sweep(struct sender *s)
         if (address_guard_refresh())
             log_warn(
                 "cannot list this host's own addresses: those that are public are not refused");
-        stats_log(&s->stats, &s->minute_before, writer_stats(s->writer),
-                  transfers_count(s->transfers), leases_count(&s->leases, LEASE_HELD));
+        tell_minute(s);
     }
 }
 
@@ -128,24 +138,50 @@ static void names_answered(void *arg)
     destinations_each(s->destinations, name_answered, s);
 }
 
-static void stop(struct sender *s)
+/* Nothing new begins; what is under way may take so long. Asked again, it can only become less. */
+static void stop(struct sender *s, int64_t patience_ms)
 {
-    if (s->stopping)
+    int64_t until_ms = s->now_ms + patience_ms;
+    if (s->stopping) {
+        s->give_up_at_ms = until_ms < s->give_up_at_ms ? until_ms : s->give_up_at_ms;
         return;
+    }
     s->stopping = true;
-    s->give_up_at_ms = s->now_ms + LIMIT_DRAIN_MS;
+    s->give_up_at_ms = until_ms;
     log_info("draining: %d requests under way", transfers_count(s->transfers));
     reader_stop(s->reader);
+}
+
+/* What was decided by the old settings is decided anew; what was learnt about destinations stays. */
+static void reload(struct sender *s)
+{
+    if (operator_reload(s->config_path, s->config))
+        return;
+    log_init("dlo-worker", s->config->log_format, s->config->log_level);
+    operator_allow(s->config, &s->allow);
+    s->breaker_rules = operator_breaker_rules(s->config);
+    struct remotes_rules rules = operator_remotes_rules(s->config);
+    remotes_set_rules(s->remotes, &rules);
+    transfers_set_ca(s->transfers, operator_ca_file(s->config));
+    resolver_reload(s->resolver, s->config->dns_servers);
+    reader_forget_settings(s->reader);
+    log_info("sender: configuration read again");
 }
 
 static void read_signal(struct sender *s)
 {
     struct signalfd_siginfo info;
-    if (read(s->signal_fd, &info, sizeof info) != sizeof info)
-        return;
-    if (s->stopping)
-        s->give_up_at_ms = s->now_ms; /* the second one: at once */
-    stop(s);
+    while (read(s->signal_fd, &info, sizeof info) == sizeof info)
+        switch (info.ssi_signo) {
+        case SIGHUP:
+            reload(s);
+            break;
+        case SIGUSR1:
+            stop(s, LEISURE_MS);
+            break;
+        default:
+            stop(s, s->stops++ ? 0 : LIMIT_DRAIN_MS);
+        }
 }
 
 /* --- what the parts tell each other ------------------------------------------------------------------------------- */
@@ -165,9 +201,9 @@ static void end_row(void *arg, struct delivery *row, enum reason reason, const c
 static void counters(void *arg, struct buf *json)
 {
     struct sender *s = arg;
-    stats_json(&s->stats, writer_stats(s->writer), transfers_count(s->transfers),
-               leases_count(&s->leases, LEASE_HELD), delivery_table_count(s->held),
-               sandboxes_available(s->sandboxes), json);
+    struct stats_now now;
+    census_take(s, &now);
+    stats_json(&s->stats, &now, json);
 }
 
 static bool outcomes_wait(void *arg)
@@ -247,17 +283,21 @@ static int64_t tick(struct sender *s)
     next =
         earliest(next, transfers_tick(s->transfers, s->now_ms)); /* admission sets curl's timer */
     if (s->stop_at_ms && s->now_ms >= s->stop_at_ms)
-        stop(s);
+        stop(s, LIMIT_DRAIN_MS);
     return earliest(next, s->sweep_at_ms);
 }
 
-static bool finished(const struct sender *s)
+static bool finished(struct sender *s)
 {
-    if (!s->stopping)
+    if (!s->stopping || s->now_ms >= s->give_up_at_ms)
+        return s->stopping;
+    if (transfers_count(s->transfers) || sandboxes_busy(s->sandboxes) || !writer_empty(s->writer)) {
+        s->settled_at_ms = 0;
         return false;
-    if (s->now_ms >= s->give_up_at_ms)
-        return true;
-    return reader_left(s->reader) && writer_empty(s->writer) && transfers_count(s->transfers) == 0;
+    }
+    if (!s->settled_at_ms)
+        s->settled_at_ms = s->now_ms;
+    return reader_left(s->reader) || s->now_ms - s->settled_at_ms >= LEAVE_MS;
 }
 
 /* --once: it is over when nothing is held, nothing is under way, and a poll after that found nothing. */
@@ -267,7 +307,7 @@ static void look_for_the_end(struct sender *s)
                 delivery_table_count(s->held) == 0 && writer_empty(s->writer) &&
                 !trials_busy(s->trials);
     if (idle && s->idle_once)
-        stop(s);
+        stop(s, LIMIT_DRAIN_MS);
     if (idle && !s->idle_once)
         reader_wake(s->reader);
     s->idle_once = idle;
@@ -298,13 +338,14 @@ static void loop(struct sender *s)
 
 static int open_descriptors(struct sender *s)
 {
-    sigset_t stops;
-    sigemptyset(&stops);
-    sigaddset(&stops, SIGTERM);
-    sigaddset(&stops, SIGINT);
-    sigprocmask(SIG_BLOCK, &stops, NULL);
+    static const int wanted[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
+    sigset_t signals;
+    sigemptyset(&signals);
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
+        sigaddset(&signals, wanted[i]);
+    sigprocmask(SIG_BLOCK, &signals, NULL);
     s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    s->signal_fd = signalfd(-1, &stops, SFD_NONBLOCK | SFD_CLOEXEC);
+    s->signal_fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
     if (s->epoll_fd < 0 || s->signal_fd < 0) {
         log_error("cannot open descriptors: %s", strerror(errno));
         return -1;
@@ -316,10 +357,8 @@ static int open_descriptors(struct sender *s)
 static int read_operator_settings(struct sender *s)
 {
     char err[256];
-    if (address_guard_parse_allow(s->config->allow_nets, &s->allow, err, sizeof err)) {
-        log_error("allow_nets: %s", err);
+    if (operator_allow(s->config, &s->allow))
         return -1;
-    }
     if (seal_keyring_load(s->config->key_file, &s->keyring, err, sizeof err)) {
         log_error("key_file: %s", err);
         return -1;
@@ -329,43 +368,16 @@ static int read_operator_settings(struct sender *s)
     return 0;
 }
 
-static void read_breaker_rules(struct sender *s)
-{
-    const struct config *c = s->config;
-    s->breaker_rules = (struct breaker_rules){.requests = (int)c->breaker_requests,
-                                              .failure_percent = (int)c->breaker_percent,
-                                              .window_ms = c->breaker_window * 1000,
-                                              .cooldown_ms = c->breaker_cooldown * 1000};
-}
-
-/* The CA bundle: the setting, else where the distributions keep it. */
-static const char *ca_file(const struct config *config)
-{
-    static const char *const usual[] = {"/etc/ssl/certs/ca-certificates.crt",
-                                        "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"};
-    const char *found = config->ca_file[0] ? config->ca_file : NULL;
-    for (size_t i = 0; !found && i < sizeof usual / sizeof *usual; i++)
-        if (access(usual[i], R_OK) == 0)
-            found = usual[i];
-    if (!found || access(found, R_OK))
-        log_error("no CA bundle can be read ('%s'): every https delivery will fail; install "
-                  "ca-certificates or set ca_file",
-                  found ? found : usual[0]);
-    return found ? found : usual[0];
-}
-
 static int make_parts(struct sender *s)
 {
     const char *dsn = s->config->dsn_worker[0] ? s->config->dsn_worker : s->config->dsn_owner;
-    const char *ca = ca_file(s->config);
-    read_breaker_rules(s);
+    const char *ca = operator_ca_file(s->config);
+    s->breaker_rules = operator_breaker_rules(s->config);
     struct transfers_owner transfers_owner = {s, watch_curl, outcomes_transfer_done};
     struct resolver_owner resolver_owner = {s, watch_resolver, names_answered};
     struct pipe_owner pipe_owner = {s, watch_pipe, notified, pipe_connected, pipe_lost};
     struct reader_owner reader_owner = {s, changed, end_row, counters, outcomes_wait};
-    struct remotes_rules remotes_rules = {(int)s->config->address_concurrency,
-                                          (double)s->config->address_rate,
-                                          s->config->address_caps_allowed};
+    struct remotes_rules remotes_rules = operator_remotes_rules(s->config);
     s->destinations = destinations_new();
     s->turns = turns_new();
     s->remotes = remotes_new(&remotes_rules, &s->allow);
@@ -373,8 +385,15 @@ static int make_parts(struct sender *s)
     struct sandboxes_owner sandboxes_owner = {s, watch_sandbox};
     s->sandboxes = sandboxes_new(s->nursery_fd, (int)s->config->sandboxes, &sandboxes_owner);
     s->trials = trials_new(s->sandboxes);
-    struct reader_set set = {&s->owner, &s->page->dead_owner, &s->leases, s->destinations,
-                             s->held,   s->keyring,           &s->allow,  s->trials};
+    struct reader_set set = {&s->owner,
+                             &s->page->dead_owner,
+                             &s->leases,
+                             s->destinations,
+                             s->held,
+                             s->keyring,
+                             &s->allow,
+                             s->trials,
+                             s->config->host_name};
     s->transfers = transfers_new(ca, &s->allow, s->page, &transfers_owner);
     s->resolver = resolver_new(s->config->dns_servers, &s->allow, &resolver_owner);
     if (!s->resolver)
@@ -427,10 +446,11 @@ static void harden(void)
         unsetenv(proxies[i]);
 }
 
-int sender_run(const struct config *config, struct page_sender *page, int index, int nursery_fd,
-               int64_t run_ms, int once)
+int sender_run(struct config *config, const char *path, struct page_sender *page, int index,
+               int nursery_fd, int64_t run_ms, int once)
 {
     struct sender s = {.config = config,
+                       .config_path = path,
                        .page = page,
                        .read_fd = -1,
                        .write_fd = -1,
@@ -442,6 +462,7 @@ int sender_run(const struct config *config, struct page_sender *page, int index,
     page->owner = s.owner;
     s.now_ms = clock_ms();
     s.minute_at_ms = s.now_ms + MINUTE_MS;
+    s.minute_before.at_ms = s.now_ms;
     s.stop_at_ms = run_ms > 0 ? s.now_ms + run_ms : 0;
     s.fault_type = getenv("DLO_FAULT_EVENT_TYPE");
     curl_global_init(CURL_GLOBAL_DEFAULT);
@@ -449,6 +470,7 @@ int sender_run(const struct config *config, struct page_sender *page, int index,
     if (open_descriptors(&s) == 0 && read_operator_settings(&s) == 0 && make_parts(&s) == 0) {
         log_info("sender %d starts", index);
         loop(&s);
+        tell_minute(&s); /* what its last line has not told */
         log_info("sender %d ends, %d requests abandoned", index, transfers_count(s.transfers));
         rc = 0;
     }

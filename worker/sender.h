@@ -8,11 +8,13 @@
 #include "worker/page.h"
 
 /*
- * Runs until SIGTERM, then drains within LIMIT_DRAIN_MS (a second SIGTERM ends it at once). `run_ms` > 0: stops taking
- * new work by itself after so long; `once`: when nothing is due. `nursery_fd`: see nursery.h, -1 for none. Returns the
- * exit status.
+ * Runs until SIGTERM, then drains within LIMIT_DRAIN_MS (a second SIGTERM ends it at once), or until SIGUSR1, then
+ * drains for as long as the slowest request may take. SIGHUP: reads `path` again into `config`, which is this process's
+ * own. `nursery_fd`: see nursery.h, -1 for none. `run_ms` > 0: stops taking new work by itself after so long; `once`:
+ * when nothing is due. Returns the exit status.
+ * SIGHUP and SIGUSR1 must be blocked.
  */
-int sender_run(const struct config *config, struct page_sender *page, int index, int nursery_fd,
-               int64_t run_ms, int once);
+int sender_run(struct config *config, const char *path, struct page_sender *page, int index,
+               int nursery_fd, int64_t run_ms, int once);
 
 #endif

@@ -1,7 +1,8 @@
 /*
  * What the parts of a sender share. sender.c is the loop and the beginning and end of it all; dispatch.c takes deliveries
- * from their lanes to a request; outcomes.c takes what came of them to the writer, and what it means to the destination;
- * suspects.c keeps those that may have killed a sender apart. Nobody else includes this header.
+ * from their lanes to a request, by way of shaping.c; outcomes.c takes what came of them to the writer, and what it means
+ * to the destination; suspects.c keeps those that may have killed a sender apart; census.c counts. Nobody else includes
+ * this header.
  */
 #ifndef DLO_WORKER_SENDING_H
 #define DLO_WORKER_SENDING_H
@@ -22,7 +23,8 @@
 #include "worker/writer.h"
 
 struct sender {
-    const struct config *config;
+    struct config *config; /* this process's own */
+    const char *config_path;
     struct page_sender *page;
     struct uuid owner;
     int epoll_fd, signal_fd;
@@ -45,8 +47,12 @@ struct sender {
     struct pipe *read_pipe, *write_pipe;
     int read_fd, write_fd;
     struct delivery *suspects; /* sent last, one at a time */
-    struct stats stats, minute_before;
+    struct stats stats;
+    struct stats_minute minute_before;
     int64_t now_ms, sweep_at_ms, minute_at_ms, stop_at_ms, give_up_at_ms;
+    int64_t
+        settled_at_ms; /* stopping: since when nothing is under way or to be written; 0: it is */
+    int stops;         /* SIGTERMs */
     bool stopping, once, idle_once;
     const char *
         fault_type; /* fault injection for tests: sending an event of this type aborts the process */
@@ -54,12 +60,26 @@ struct sender {
 
 /* It may be able to send now: it joins those whose turn comes. */
 void dispatch_offer(struct sender *s, struct destination *d);
+/* Back to its lane: it was begun and could not go on. */
+void dispatch_requeue(struct sender *s, struct delivery *row);
+
+/* How things are now. */
+void census_take(const struct sender *s, struct stats_now *out);
+
 /* Serves whose turn it is while there is room. */
 void dispatch_admit(struct sender *s);
 /* Room was made in these shares: whoever was put aside for want of it has another turn. */
 void dispatch_recall(struct sender *s, const struct destination *d, const struct delivery *row);
 /* Those that were put aside and whose share has room although nothing of it ended just now. */
 void dispatch_recall_all(struct sender *s);
+
+enum shaping_step {
+    SHAPING_PASSED, /* it may be sent as it is */
+    SHAPING_TAKEN,  /* it is in a sandbox, or has ended: it is in the lane no more */
+    SHAPING_BUSY    /* the sandboxes have no room: later */
+};
+/* The head of a lane, whose payload is there, on its way to a request. */
+enum shaping_step shaping_pass(struct sender *s, struct destination *d, struct lane *lane);
 
 /* From here on the outcome is the writer's; `busy` and `completing` end when it is settled. */
 void outcomes_hand_over(struct sender *s, struct attempt *a);

@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -20,37 +19,38 @@
 #include "common/log.h"
 #include "worker/clock.h"
 #include "worker/maintainer.h"
-#include "worker/nursery.h"
+#include "worker/nursery_place.h"
+#include "worker/operator.h"
 #include "worker/page.h"
 #include "worker/sender.h"
 
 #define PAUSE_MIN_MS 50
 #define PAUSE_MAX_MS 5000
-#define LIVED_MS 10000        /* a child that lived so long starts again without delay */
-#define NURSERY_PAUSE_MS 1000 /* between two of the same sender */
-#define KILL_AFTER_MS (LIMIT_DRAIN_MS + 3000)
+#define LIVED_MS 10000 /* a child that lived so long starts again without delay */
+#define KILL_AFTER_MS (LIMIT_DRAIN_MS + 1000)
+#define HURRY_MS 500            /* after the second SIGTERM */
+#define MAINTAINER PAGE_SENDERS /* its place among the children, behind the senders */
 
 struct child {
     pid_t pid; /* 0: not running */
-    bool is_sender, done;
+    bool done;
+    bool leaving; /* told to end although the worker goes on */
     int64_t started_ms, start_at_ms, pause_ms;
-    pid_t nursery;  /* of a sender; 0: none */
-    int nursery_fd; /* its socket, kept so that another can take its place; -1: none */
-    int64_t nursery_at_ms;
+    struct nursery_place nursery; /* of a sender */
 };
 
 struct supervisor {
-    const struct config *config;
+    struct config *config;
+    const char *path;
     struct page *page;
-    struct child children[PAGE_SENDERS + 1]; /* senders, then the maintainer */
-    int count;
+    struct child children[PAGE_SENDERS + 1];
     int64_t run_ms;
     int once;
     bool stopping;
     int64_t kill_at_ms;
 };
 
-static volatile sig_atomic_t stop_asked;
+static volatile sig_atomic_t stop_asked, reload_asked;
 
 static void on_stop(int sig)
 {
@@ -58,98 +58,63 @@ static void on_stop(int sig)
     stop_asked++;
 }
 
+static void on_reload(int sig)
+{
+    (void)sig;
+    reload_asked = 1;
+}
+
 static void on_child(int sig)
 {
     (void)sig; /* only interrupts the wait */
 }
 
-/* --- nurseries ---------------------------------------------------------------------------------------------------- */
-
-static void start_nursery(struct supervisor *s, struct child *c, int64_t now_ms)
+static bool is_sender(int index)
 {
-    pid_t pid = nursery_start(c->nursery_fd, s->config->log_format);
-    if (pid < 0)
-        log_error("cannot fork: %s", strerror(errno));
-    c->nursery = pid > 0 ? pid : 0;
-    c->nursery_at_ms = now_ms + NURSERY_PAUSE_MS;
+    return index != MAINTAINER;
 }
 
-/* A new socket for a sender that is about to start; returns the sender's end, or -1. */
-static int prepare_nursery(struct supervisor *s, struct child *c, int64_t now_ms)
+/* Is it to run? */
+static bool wanted(const struct supervisor *s, int index)
 {
-    int pair[2];
-    if (!c->is_sender || !s->config->sandboxes)
-        return -1;
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) {
-        log_error("cannot make a socket: %s", strerror(errno));
-        return -1;
-    }
-    c->nursery_fd = pair[1];
-    start_nursery(s, c, now_ms);
-    return pair[0];
+    return (!is_sender(index) || index < s->config->senders) && !s->children[index].done;
 }
 
-/* Its sender has gone: it ends by itself, and is not replaced. */
-static void release_nursery(struct child *c)
+static void child_main(struct supervisor *s, int index, int nursery_fd, pid_t parent)
 {
-    if (c->nursery_fd >= 0)
-        close(c->nursery_fd);
-    c->nursery_fd = -1;
-}
-
-/* One that died while its sender lives: another takes over the socket. */
-static void replace_nurseries(struct supervisor *s, int64_t now_ms)
-{
-    for (int i = 0; i < s->count; i++) {
-        struct child *c = &s->children[i];
-        if (c->pid && c->nursery_fd >= 0 && !c->nursery && now_ms >= c->nursery_at_ms)
-            start_nursery(s, c, now_ms);
-    }
-}
-
-static bool nursery_reaped(struct child *c, pid_t pid, int status)
-{
-    if (c->nursery != pid)
-        return false;
-    c->nursery = 0;
-    if (c->nursery_fd >= 0)
-        log_error("a nursery ended with status %d", status);
-    return true;
-}
-
-/* --- children ----------------------------------------------------------------------------------------------------- */
-
-static void child_main(struct supervisor *s, int index, int sender_fd, pid_t parent,
-                       const sigset_t *mask)
-{
-    for (int i = 0; i < s->count; i++)
-        release_nursery(&s->children[i]);
+    sigset_t kept; /* blocked until the sender reads them: none is lost, and none ends it before */
+    sigemptyset(&kept);
+    sigaddset(&kept, SIGHUP);
+    sigaddset(&kept, SIGUSR1);
+    for (int i = 0; i <= MAINTAINER; i++)
+        nursery_place_close(&s->children[i].nursery);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != parent)
         _exit(1);
     signal(SIGTERM, SIG_DFL);
     signal(SIGINT, SIG_IGN); /* Ctrl-C reaches the whole group; the supervisor ends us in order */
     signal(SIGCHLD, SIG_DFL);
-    sigprocmask(SIG_SETMASK, mask, NULL);
-    int rc = s->children[index].is_sender ? sender_run(s->config, &s->page->senders[index], index,
-                                                       sender_fd, s->run_ms, s->once)
-                                          : maintainer_run(s->config, s->run_ms, s->once);
+    signal(SIGHUP, SIG_DFL);
+    sigprocmask(SIG_SETMASK, &kept, NULL);
+    int rc = is_sender(index) ? sender_run(s->config, s->path, &s->page->senders[index], index,
+                                           nursery_fd, s->run_ms, s->once)
+                              : maintainer_run(s->config, s->run_ms, s->once);
     _exit(rc);
 }
 
 static void start(struct supervisor *s, int index, int64_t now_ms)
 {
     struct child *c = &s->children[index];
-    sigset_t none;
-    sigemptyset(&none);
-    int sender_fd = prepare_nursery(s, c, now_ms);
+    int nursery_fd = is_sender(index) && s->config->sandboxes
+                         ? nursery_place_open(&c->nursery, s->config->log_format, now_ms)
+                         : -1;
     pid_t parent = getpid(), pid = fork();
     if (pid == 0)
-        child_main(s, index, sender_fd, parent, &none);
-    if (sender_fd >= 0)
-        close(sender_fd);
+        child_main(s, index, nursery_fd, parent);
+    if (nursery_fd >= 0)
+        close(nursery_fd);
     if (pid < 0) {
-        release_nursery(c);
+        nursery_place_close(&c->nursery);
         log_error("cannot fork: %s", strerror(errno));
         c->start_at_ms = now_ms + PAUSE_MAX_MS;
         return;
@@ -170,13 +135,19 @@ static bool own_fault(int status)
 static void reaped(struct supervisor *s, int index, int status, int64_t now_ms)
 {
     struct child *c = &s->children[index];
-    const char *what = c->is_sender ? "sender" : "maintainer";
+    const char *what = is_sender(index) ? "sender" : "maintainer";
+    bool in_order = WIFEXITED(status) && WEXITSTATUS(status) == 0, told = c->leaving;
     c->pid = 0;
-    release_nursery(c);
-    if (c->is_sender)
+    c->leaving = false;
+    nursery_place_close(&c->nursery);
+    if (is_sender(index))
         page_sender_died(&s->page->senders[index], own_fault(status));
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0 && (s->stopping || s->once || s->run_ms)) {
+    if (in_order && (s->stopping || ((s->once || s->run_ms) && !told))) {
         c->done = true;
+        return;
+    }
+    if (in_order && told) {
+        c->start_at_ms = now_ms; /* if it is wanted: the maintainer, or a sender that is again */
         return;
     }
     if (WIFSIGNALED(status))
@@ -195,38 +166,61 @@ static void reap(struct supervisor *s, int64_t now_ms)
     int status;
     pid_t pid;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-        for (int i = 0; i < s->count; i++)
+        for (int i = 0; i <= MAINTAINER; i++)
             if (s->children[i].pid == pid)
                 reaped(s, i, status, now_ms);
-            else if (nursery_reaped(&s->children[i], pid, status))
+            else if (nursery_place_reaped(&s->children[i].nursery, pid, status))
                 break;
 }
 
 static void signal_all(const struct supervisor *s, int sig)
 {
-    for (int i = 0; i < s->count; i++) {
+    for (int i = 0; i <= MAINTAINER; i++) {
         if (s->children[i].pid)
             kill(s->children[i].pid, sig);
-        if (s->children[i].nursery && sig == SIGKILL) /* else it ends behind its sender */
-            kill(s->children[i].nursery, sig);
+        if (s->children[i].nursery.pid && sig == SIGKILL) /* else it ends behind its sender */
+            kill(s->children[i].nursery.pid, sig);
     }
+}
+
+/* Senders that stay read the file for themselves; those that are too many drain, for as long as their receivers may take;
+ * the maintainer, which has nothing under way that cannot be done again, is started anew. */
+static void tell_reload(struct supervisor *s, int index)
+{
+    struct child *c = &s->children[index];
+    if (!c->pid)
+        return;
+    c->leaving = c->leaving || !is_sender(index) || !wanted(s, index);
+    kill(c->pid, !c->leaving ? SIGHUP : is_sender(index) ? SIGUSR1 : SIGTERM);
+}
+
+static void reload(struct supervisor *s)
+{
+    reload_asked = 0;
+    if (s->stopping || operator_reload(s->path, s->config))
+        return;
+    log_init("dlo-worker", s->config->log_format, s->config->log_level);
+    log_info("configuration '%s' was read again: %ld senders", s->path, s->config->senders);
+    for (int i = 0; i <= MAINTAINER; i++)
+        tell_reload(s, i);
 }
 
 static void obey(struct supervisor *s, int64_t now_ms, int *seen)
 {
+    if (reload_asked)
+        reload(s);
     if (stop_asked == *seen)
         return;
-    *seen = stop_asked;
     s->stopping = true;
-    if (!s->kill_at_ms)
-        s->kill_at_ms = now_ms + KILL_AFTER_MS;
+    *seen = stop_asked;
+    s->kill_at_ms = now_ms + (*seen > 1 ? HURRY_MS : KILL_AFTER_MS);
     signal_all(s, SIGTERM); /* a second one tells them to hurry */
 }
 
 static bool all_done(const struct supervisor *s)
 {
-    for (int i = 0; i < s->count; i++)
-        if (s->children[i].pid || s->children[i].nursery || !(s->children[i].done || s->stopping))
+    for (int i = 0; i <= MAINTAINER; i++)
+        if (s->children[i].pid || s->children[i].nursery.pid || (wanted(s, i) && !s->stopping))
             return false;
     return true;
 }
@@ -234,42 +228,46 @@ static bool all_done(const struct supervisor *s)
 /* The maintainer ends when the senders have, in the modes that end by themselves. */
 static void end_maintainer(struct supervisor *s)
 {
-    struct child *m = &s->children[s->count - 1];
-    for (int i = 0; i < s->count - 1; i++)
-        if (!s->children[i].done)
+    struct child *m = &s->children[MAINTAINER];
+    for (int i = 0; i < MAINTAINER; i++)
+        if (s->children[i].pid || wanted(s, i))
             return;
     if ((s->once || s->run_ms) && m->pid)
         kill(m->pid, SIGTERM);
 }
 
+/* Starts what is due. True: something is to be started soon. */
+static bool start_due(struct supervisor *s, int64_t now_ms)
+{
+    bool soon = false;
+    for (int i = 0; i <= MAINTAINER && !s->stopping; i++) {
+        struct child *c = &s->children[i];
+        if (!c->pid && !c->nursery.pid && wanted(s, i) && now_ms >= c->start_at_ms)
+            start(s, i, now_ms);
+        nursery_place_tend(&c->nursery, s->config->log_format, now_ms);
+        soon = soon || (!c->pid && wanted(s, i)) || nursery_place_vacant(&c->nursery);
+    }
+    return soon;
+}
+
 static void watch(struct supervisor *s)
 {
-    sigset_t blocked, open;
+    static const int wake[] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD};
+    sigset_t blocked, waiting;
     int seen = 0;
+    sigemptyset(&waiting);
     sigemptyset(&blocked);
-    sigaddset(&blocked, SIGTERM);
-    sigaddset(&blocked, SIGINT);
-    sigaddset(&blocked, SIGCHLD);
-    sigprocmask(SIG_BLOCK, &blocked, &open);
+    for (size_t i = 0; i < sizeof wake / sizeof *wake; i++)
+        sigaddset(&blocked, wake[i]);
+    sigprocmask(SIG_BLOCK, &blocked, NULL);
     while (!all_done(s)) {
         int64_t now_ms = clock_ms();
-        for (int i = 0; i < s->count && !s->stopping; i++)
-            if (!s->children[i].pid && !s->children[i].nursery && !s->children[i].done &&
-                now_ms >= s->children[i].start_at_ms)
-                start(s, i, now_ms);
-        replace_nurseries(s, now_ms);
+        bool soon = start_due(s, now_ms) || s->kill_at_ms;
         if (s->kill_at_ms && now_ms >= s->kill_at_ms)
             signal_all(s, SIGKILL);
-        sigset_t waiting;
-        sigemptyset(&waiting);
-        struct timespec tick = {.tv_nsec = PAUSE_MIN_MS * 1000000L};
-        struct timespec second = {.tv_sec = 1};
-        bool soon = false;
-        for (int i = 0; i < s->count; i++)
-            soon = soon || !s->children[i].pid ||
-                   (s->children[i].nursery_fd >= 0 && !s->children[i].nursery);
-        pselect(0, NULL, NULL, NULL, soon ? &tick : &second,
-                &waiting); /* signals only get in here */
+        struct timespec tick = {.tv_nsec = PAUSE_MIN_MS * 1000000L}, second = {.tv_sec = 1};
+        /* signals only get in here */
+        pselect(0, NULL, NULL, NULL, soon ? &tick : &second, &waiting);
         now_ms = clock_ms();
         obey(s, now_ms, &seen);
         reap(s, now_ms);
@@ -294,10 +292,22 @@ static int become_user(const char *name)
     return 0;
 }
 
-int supervisor_run(const struct config *config, int64_t run_ms, int once)
+static void handle_signals(void)
 {
-    struct supervisor s = {.config = config, .run_ms = run_ms, .once = once};
-    struct sigaction act = {.sa_handler = on_stop}, child = {.sa_handler = on_child};
+    static const struct {
+        int sig;
+        void (*handler)(int sig);
+    } handlers[] = {
+        {SIGTERM, on_stop}, {SIGINT, on_stop}, {SIGHUP, on_reload}, {SIGCHLD, on_child}};
+    for (size_t i = 0; i < sizeof handlers / sizeof *handlers; i++) {
+        struct sigaction act = {.sa_handler = handlers[i].handler};
+        sigaction(handlers[i].sig, &act, NULL);
+    }
+}
+
+int supervisor_run(struct config *config, const char *path, int64_t run_ms, int once)
+{
+    struct supervisor s = {.config = config, .path = path, .run_ms = run_ms, .once = once};
     if (become_user(config->worker_user))
         return 1;
     s.page = page_map();
@@ -305,13 +315,9 @@ int supervisor_run(const struct config *config, int64_t run_ms, int once)
         log_error("cannot map the shared page: %s", strerror(errno));
         return 1;
     }
-    s.count = (int)config->senders + 1;
-    for (int i = 0; i < s.count; i++)
-        s.children[i] = (struct child){
-            .is_sender = i < s.count - 1, .pause_ms = PAUSE_MIN_MS, .nursery_fd = -1};
-    sigaction(SIGTERM, &act, NULL);
-    sigaction(SIGINT, &act, NULL);
-    sigaction(SIGCHLD, &child, NULL);
+    for (int i = 0; i <= MAINTAINER; i++)
+        s.children[i] = (struct child){.pause_ms = PAUSE_MIN_MS, .nursery.fd = -1};
+    handle_signals();
     watch(&s);
     return 0;
 }

@@ -11,7 +11,8 @@
 
 #include "common/config.h"
 
-/* Runs until SIGTERM or SIGINT and until every child has ended. Returns the exit status. */
-int supervisor_run(const struct config *config, int64_t run_ms, int once);
+/* Runs until SIGTERM or SIGINT and until every child has ended; a second one makes them end at once. SIGHUP: the file at
+ * `path` is read again into `config` (operator.h). Returns the exit status. */
+int supervisor_run(struct config *config, const char *path, int64_t run_ms, int once);
 
 #endif

@@ -40,11 +40,7 @@ void suspects_return(struct sender *s)
     struct delivery *row = s->suspects;
     s->suspects = row->next;
     row->dest->completing--;
-    destination_enqueue(row->dest, row);
-    if (destination_held(row->dest))
-        destination_forget_queue(row->dest, s->held); /* it waits in the database, as others do */
-    else
-        dispatch_offer(s, row->dest);
+    dispatch_requeue(s, row);
 }
 
 void suspects_survived(struct sender *s, const struct delivery *row)

@@ -18,7 +18,7 @@
 #include "worker/clock.h"
 #include "worker/request.h"
 
-#define CA_CACHE_S 86400L     /* then a new CA file is noticed; reading it takes 22 ms of CPU */
+#define CA_CACHE_S 86400      /* then a new CA file is noticed; reading it takes 22 ms of CPU */
 #define HEAD_LINE_COST 96     /* what libcurl's store takes for a line beside its bytes */
 #define HEAD_KEPT_BYTES 16384 /* a handle that met more than this is not used again */
 #define CONNECTIONS_CACHED                                                                         \
@@ -42,6 +42,7 @@ struct transfers {
     CURLM *multi;
     struct transfers_owner owner;
     const char *ca_file;
+    int64_t ca_since_ms; /* what was read before it does not count */
     const struct address_allow *allow;
     struct page_sender *page;
     struct transfer slots[LIMIT_INFLIGHT];
@@ -143,7 +144,7 @@ static int on_timer(CURLM *multi, long ms, void *arg)
 /* --- set-up ------------------------------------------------------------------------------------------------------- */
 
 /* What never differs between requests. The rest is set for every request, so nothing is left over from another. */
-static int prepare_easy(struct transfers *t, struct transfer *tr)
+static int prepare_easy(struct transfer *tr)
 {
     CURL *e = tr->easy = curl_easy_init();
     if (!e)
@@ -158,14 +159,12 @@ static int prepare_easy(struct transfers *t, struct transfer *tr)
     curl_easy_setopt(e, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
     curl_easy_setopt(e, CURLOPT_CAPATH,
                      NULL); /* with it the CA bundle is read for every connection: 22 ms of CPU */
-    curl_easy_setopt(e, CURLOPT_CAINFO, t->ca_file);
     curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, 1L);
     curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, 2L);
     curl_easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L);
     curl_easy_setopt(e, CURLOPT_DNS_CACHE_TIMEOUT,
                      -1L); /* pins do not age; else all are walked after each request */
-    curl_easy_setopt(e, CURLOPT_CA_CACHE_TIMEOUT, CA_CACHE_S);
     curl_easy_setopt(e, CURLOPT_KEYPASSWD, ""); /* else OpenSSL asks the terminal for one */
     curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(e, CURLOPT_MAXLIFETIME_CONN, 300L);
@@ -183,6 +182,21 @@ static int prepare_easy(struct transfers *t, struct transfer *tr)
     return 0;
 }
 
+void transfers_set_ca(struct transfers *t, const char *ca_file)
+{
+    t->ca_file = ca_file;
+    t->ca_since_ms = clock_ms();
+}
+
+/* libcurl keeps the authorities it has read for so many seconds: as many as since the file was set, and no more. */
+static void set_authorities(const struct transfers *t, CURL *easy)
+{
+    int64_t age_s = (clock_ms() - t->ca_since_ms) / 1000;
+    long keep_s = age_s < 1 ? 1 : age_s > CA_CACHE_S ? CA_CACHE_S : (long)age_s;
+    curl_easy_setopt(easy, CURLOPT_CAINFO, t->ca_file);
+    curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, keep_s);
+}
+
 struct transfers *transfers_new(const char *ca_file, const struct address_allow *allow,
                                 struct page_sender *page, const struct transfers_owner *owner)
 {
@@ -195,7 +209,7 @@ struct transfers *transfers_new(const char *ca_file, const struct address_allow 
         return NULL;
     }
     t->owner = *owner;
-    t->ca_file = ca_file;
+    transfers_set_ca(t, ca_file);
     t->allow = allow;
     t->page = page;
     t->deadline_ms = INT64_MAX;
@@ -258,7 +272,7 @@ static void recycle(struct transfers *t, struct transfer *tr)
 int transfers_start(struct transfers *t, struct attempt *a, const struct sockaddr_storage *pin)
 {
     struct transfer *tr = t->free_list;
-    if (!tr || (!tr->easy && prepare_easy(t, tr)))
+    if (!tr || (!tr->easy && prepare_easy(tr)))
         return -1;
     t->free_list = tr->next_free;
     tr->attempt = a;
@@ -268,6 +282,7 @@ int transfers_start(struct transfers *t, struct attempt *a, const struct sockadd
     tr->head_bytes = 0;
     tr->error[0] = '\0';
     curl_easy_setopt(tr->easy, CURLOPT_FRESH_CONNECT, 0L);
+    set_authorities(t, tr->easy);
     page_begin(t->page, tr->slot, &a->delivery->id);
     if (request_set(&tr->request, tr->easy, a, pin) ||
         curl_multi_add_handle(t->multi, tr->easy) != CURLM_OK) {

@@ -31,6 +31,8 @@ struct transfers_owner {
 struct transfers *transfers_new(const char *ca_file, const struct address_allow *allow,
                                 struct page_sender *page, const struct transfers_owner *owner);
 void transfers_free(struct transfers *t);
+/* From the next connection on, authorities are read from there, anew also when it is the same file. */
+void transfers_set_ca(struct transfers *t, const char *ca_file);
 
 int transfers_count(const struct transfers *t);
 bool transfers_full(const struct transfers *t);

@@ -12,6 +12,9 @@
 #define HOLDS_MS 1000
 #define PROMOTE_STEP 5  /* promote.sql: 200 rows of a shard, 1,000 in all */
 #define PROMOTE_MS 1000 /* at least so often: the database's clock is not ours */
+#define PROMOTE_REST_MS                                                                            \
+    50 /* many retries at once share a transaction: a second's wait is no finer */
+#define PROMOTE_MOST 1000 /* what promote.sql moves at most */
 
 static void promoted(void *arg, PGresult *res)
 {
@@ -23,7 +26,8 @@ static void promoted(void *arg, PGresult *res)
     int64_t next = PQgetisnull(res, 0, 1) ? PROMOTE_MS : strtoll(PQgetvalue(res, 0, 1), NULL, 10);
     if (next > PROMOTE_MS)
         next = PROMOTE_MS; /* the database's clock is not ours */
-    r->promote_at_ms = now_ms + (next > 1 ? next : 1);
+    int64_t rest = moved < PROMOTE_MOST ? PROMOTE_REST_MS : 0;
+    r->promote_at_ms = now_ms + (next > rest ? next : rest);
     if (moved)
         r->poll_now = true;
 }
@@ -82,8 +86,7 @@ static const struct hold {
      "the webhook was paused for longer than its hold budget"},
     {is_broken, REASON_CIRCUIT_OPEN, "hold_budget_used",
      "the circuit was open for longer than the hold budget"},
-    {is_blocked, REASON_CIRCUIT_OPEN, "hold_budget_used",
-     "the receiver asked to wait (Retry-After) beyond the hold budget"},
+    {is_blocked, REASON_CIRCUIT_OPEN, "hold_budget_used", NULL}, /* the destination says why */
 };
 
 /* NULL: they are not. */
@@ -99,6 +102,8 @@ static const struct hold *hold_of(const struct destination *d, int64_t now_ms)
 static const char *explain(const struct destination *d, const struct hold *hold, char out[320])
 {
     const struct breaker *b = &d->breaker;
+    if (!hold->why)
+        return d->blocked_why;
     if (hold->holds != is_broken || !b->ncited)
         return hold->why;
     int n = snprintf(out, 320, "%s; opened by", hold->why);
@@ -121,7 +126,9 @@ static void overdue(void *arg, PGresult *res)
         const struct hold *hold = dest ? hold_of(dest, clock_ms()) : NULL;
         if (!hold || delivery_table_find(r->set.held, row_int8(res, i, 1)))
             continue;
-        struct delivery *row = delivery_new(NULL, 0, NULL, 0, NULL, 0);
+        const char *channel = PQgetisnull(res, i, 13) ? NULL : PQgetvalue(res, i, 13);
+        struct delivery *row =
+            delivery_new(NULL, 0, channel, (size_t)PQgetlength(res, i, 13), NULL, 0);
         if (!row)
             return;
         row_read(res, i, row);

@@ -173,7 +173,7 @@ struct writer {
     int32_t drawers[LIMIT_DRAWERS]; /* where the sources of a final batch lie */
     int ndrawers;
     int limit; /* results in the next batch; below the maximum while a bad row is looked for */
-    int64_t not_before_ms;
+    int64_t not_before_ms, sent_us;
     int failures; /* in a row */
     struct pg_array shards, epochs, arrays[COLUMNS];
     struct writer_stats stats;
@@ -276,6 +276,11 @@ bool writer_full(const struct writer *w)
 bool writer_empty(const struct writer *w)
 {
     return !w->waiting[0].head && !w->waiting[1].head && !w->current.head;
+}
+
+int writer_waiting(const struct writer *w)
+{
+    return w->waiting[0].count + w->waiting[1].count + w->current.count;
 }
 
 const struct writer_stats *writer_stats(const struct writer *w)
@@ -382,6 +387,9 @@ static void answered(void *arg, PGresult *res)
         return;
     }
     w->failures = 0;
+    histogram_observe(&w->stats.sizes, &histogram_rows, w->current.count);
+    histogram_observe(&w->stats.seconds, &histogram_seconds,
+                      (double)(clock_us() - w->sent_us) / 1e6);
     w->stats.batches++;
     w->stats.results += w->current.count;
     w->stats.stale += w->current.count - PQntuples(res);
@@ -469,6 +477,7 @@ static int send_current(struct writer *w, struct pipe *pipe)
         drawers[i] = htonl((uint32_t)w->drawers[i < w->ndrawers ? i : 0]);
         add_value(&v, &drawers[i], sizeof drawers[i]);
     }
+    w->sent_us = clock_us();
     const struct sql_statement *s =
         &worker_sql[w->current_kind ? WORKER_SQL_COMPLETE_FINAL : WORKER_SQL_COMPLETE];
     return pipe_send(pipe, s, v.n, v.values, v.lengths, v.formats, false, answered, w);

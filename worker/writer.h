@@ -14,6 +14,7 @@
 
 #include "common/ids.h"
 #include "worker/attempt.h"
+#include "worker/histogram.h"
 #include "worker/leases.h"
 #include "worker/pipe.h"
 
@@ -21,6 +22,8 @@ struct writer;
 
 struct writer_stats {
     int64_t batches, results, stale;
+    struct histogram sizes;   /* results in a batch */
+    struct histogram seconds; /* from its sending to its answer */
 };
 
 /* `finished`: the attempt's outcome is settled, or `stale` says that nothing was written: the row was done, cancelled,
@@ -34,8 +37,9 @@ void writer_free(struct writer *w);
 void writer_add(struct writer *w, struct attempt *a, int64_t now_ms);
 /* Sends what is due if the pipe is idle; returns when it wants to be called again, INT64_MAX when nothing waits. */
 int64_t writer_tick(struct writer *w, struct pipe *pipe, int64_t now_ms);
-bool writer_full(const struct writer *w);  /* so much waits that nothing more should be sent */
-bool writer_empty(const struct writer *w); /* nothing waits and nothing is under way */
+bool writer_full(const struct writer *w);   /* so much waits that nothing more should be sent */
+bool writer_empty(const struct writer *w);  /* nothing waits and nothing is under way */
+int writer_waiting(const struct writer *w); /* outcomes that are not on disk */
 const struct writer_stats *writer_stats(const struct writer *w);
 
 #endif

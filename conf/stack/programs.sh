@@ -21,7 +21,7 @@ senders = $senders
 allow_nets = "$allow_nets"
 dns_servers = "$dns_servers"
 key_file = "$home/keys/dlo.keys"
-ca_file = "/etc/ssl/certs/ca-certificates.crt"
+ca_file = "$ca_file"
 log_format = "text"
 log_level = "info"
 CONF

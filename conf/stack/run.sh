@@ -21,7 +21,7 @@ stop_all() {
     trap '' INT TERM HUP
     service_stop web INT 3 TERM 1
     service_stop fcgi TERM 4
-    service_stop worker TERM 6
+    service_stop worker TERM 6 TERM 1
     service_stop postgres INT 6 QUIT 2
     rm -f "$var/run/ready" "$var/run/stack.pid"
 }

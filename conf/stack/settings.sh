@@ -2,7 +2,7 @@
 # The operator's settings, read from the environment, checked once. Sourced by run.sh, up.sh and down.sh.
 #
 #   DLO_PORT 8080 · DLO_BIND 127.0.0.1 · DLO_VAR var · DLO_ALLOW_NETS 127.0.0.1/32 (empty: public addresses only)
-#   DLO_DNS_SERVERS (empty: the system's)
+#   DLO_DNS_SERVERS (empty: the system's) · DLO_CA_FILE (who vouches for receivers; default: the system's)
 #   DLO_SENDERS 2 · DLO_INTAKE 4 · DLO_DESK 2 (processes) · DLO_BUILD build (where the programs are)
 #
 # Gives: root (the clone), var (absolute), port, bind, url, and the numbers. Changes nothing on the disk.
@@ -47,6 +47,9 @@ allow_nets=${DLO_ALLOW_NETS-127.0.0.1/32}
 dns_servers=${DLO_DNS_SERVERS-}
 [[ $dns_servers =~ ^[][0-9A-Fa-f.:,\ ]*$ ]] ||
     die "DLO_DNS_SERVERS is '$dns_servers': addresses like 192.0.2.53 or 192.0.2.53:5353, separated by commas, are needed"
+
+ca_file=${DLO_CA_FILE:-/etc/ssl/certs/ca-certificates.crt}
+[[ $ca_file =~ ^/[0-9A-Za-z._/-]*$ ]] || die "DLO_CA_FILE is '$ca_file': an absolute path is needed"
 
 # Where a client on this machine finds the web server.
 case $bind in

@@ -7,6 +7,7 @@
 -- Locks: the entry. Called by POST /v1/dlq/{id}/re-drive and its aliases.
 --
 -- $1 project  $2 entry  $3 its drawer  $4 the new delivery  $5 actor  $6 id as shown  $7 request id
+-- $8 whether today's transform makes the bytes anew; else they are those that were sent
 -- => one row if it happened
 WITH moved AS (
     UPDATE dead_letters d
@@ -17,7 +18,8 @@ WITH moved AS (
        AND w.project_id = $1 AND w.id = d.webhook_id AND w.enabled AND w.deleted_at IS NULL
        AND b.project_id = $1 AND b.id = $2 AND b.drawer = $3 AND octet_length(b.payload) > 0
     RETURNING d.id, d.drawer, d.webhook_id, d.event_id, d.channel, d.reason, d.generation, w.shard,
-              octet_length(coalesce(b.dispatched, b.payload)) AS payload_bytes, d.attempt_count > 0 AS shaped, d.created_at > p.counted_from AS counted
+              octet_length(CASE WHEN $8::boolean THEN b.payload ELSE coalesce(b.dispatched, b.payload) END) AS payload_bytes,
+              d.attempt_count > 0 AND NOT $8::boolean AS shaped, d.created_at > p.counted_from AS counted
 ), linked AS (
     INSERT INTO redrives (delivery_id, entry_id, entry_drawer, project_id)
     SELECT $4, m.id, m.drawer, $1 FROM moved m

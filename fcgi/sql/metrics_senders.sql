@@ -9,4 +9,4 @@ SELECT right(s.owner::text, 8), c.key, c.value
   FROM senders s
  CROSS JOIN LATERAL jsonb_each_text(s.stats) c
  WHERE s.seen_at > clock_timestamp() - interval '60 seconds' AND c.value ~ '^-?[0-9]+(\.[0-9]+)?$'
- ORDER BY split_part(c.key, '{', 1), 1, replace(substring(c.key FROM 'le="([^"]+)"'), '+Inf', 'inf')::float8, 2
+ ORDER BY split_part(c.key, '{', 1) COLLATE "C", 1, replace(substring(c.key FROM 'le="([^"]+)"'), '+Inf', 'inf')::float8, 2

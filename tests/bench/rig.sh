@@ -7,7 +7,7 @@
 
 dir="" peer_pid="" sampler_pid="" stack_up=""
 bench=$root/build/bench
-export DLO_ALLOW_NETS=127.0.0.0/8 DLO_BIND=127.0.0.1 DLO_VAR="" DLO_PORT=""
+export DLO_ALLOW_NETS=127.0.0.0/8 DLO_BIND=127.0.0.1 DLO_VAR="" DLO_PORT="" DLO_CA_FILE=""
 
 rig_open() {
     local highest
@@ -18,6 +18,7 @@ rig_open() {
     dir=$(mktemp -d /var/tmp/dlo-bench.XXXXXX)
     chmod 755 "$dir" # other users' processes have to get through
     DLO_VAR=$dir/var
+    DLO_CA_FILE=$dir/ca.pem
     DLO_PORT=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
     peer_open
 }
@@ -59,11 +60,20 @@ stack_show_logs() {
 
 sql() { "$pg_bin/psql" -XqAt -v ON_ERROR_STOP=1 "$@" "$DLO_DSN"; }
 
-# backlog N: see fill.sql. Vacuumed, as one that has been there for a while would be.
-backlog() { sql -v n="$1" -f "$here/fill.sql" && sql -c "VACUUM ANALYZE ready" -c "VACUUM ANALYZE events"; }
+# backlog N [TYPES [BYTES]]: see fill.sql. Vacuumed, as one that has been there for a while would be.
+backlog() {
+    sql -v n="$1" -v types="'${2:-order.paid.%}'" -v bytes="${3:-1024}" -f "$here/fill.sql" &&
+        sql -c "VACUUM ANALYZE ready" -c "VACUUM ANALYZE events"
+}
+
+# webhooks_set TYPES SETTING: of all webhooks for such events
+webhooks_set() { sql -c "UPDATE webhooks SET $2 WHERE event_types[1] LIKE '$1'"; }
 
 # webhooks OPTION...: see webhooks.py
-webhooks() { python3 "$here/webhooks.py" --port "$peer_port" "$@"; }
+webhooks() {
+    case " $* " in *" --https "*) set -- --port "$peer_tls_port" "$@" ;; *) set -- --port "$peer_port" "$@" ;; esac
+    python3 "$here/webhooks.py" "$@"
+}
 
 # api PATH: what the office answers
 api() { curl --noproxy '*' -sS -m 10 -H "Authorization: Bearer $DLO_API_KEY" "$DLO_URL$1"; }
@@ -79,16 +89,35 @@ load() {
 
 # Bound to all addresses so that receivers may have one each; it refuses whoever does not come from this machine.
 peer_open() {
-    setpriv --pdeathsig TERM -- "$root/build/peer" --listen 0.0.0.0:0 >"$dir/peer.out" &
+    certificate_make || { echo "bench: no certificate could be made, see '$dir/openssl.log'" >&2; return 1; }
+    setpriv --pdeathsig TERM -- "$root/build/peer" --listen 0.0.0.0:0 --tls-cert "$dir/peer.pem" \
+        --tls-key "$dir/peer.key" --tls-listen 0.0.0.0:0 >"$dir/peer.out" &
     peer_pid=$!
-    within 10 test -s "$dir/peer.out" || { echo "bench: the peer did not start" >&2; return 1; }
+    within 10 grep -q '^listening-tls' "$dir/peer.out" || { echo "bench: the peer did not start" >&2; return 1; }
     peer_port=$(sed -n 's/^listening .*://p' "$dir/peer.out")
+    peer_tls_port=$(sed -n 's/^listening-tls .*://p' "$dir/peer.out")
+}
+
+# An authority of our own, and the receivers' certificate for the addresses of the first hundred.
+certificate_make() {
+    local i names=IP:127.0.0.1
+    for ((i = 1; i <= 100; i++)); do names+=,IP:127.1.0.$i; done
+    {
+        openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "/CN=bench authority" \
+            -keyout "$dir/ca.key" -out "$DLO_CA_FILE" &&
+            openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=bench receivers" \
+                -keyout "$dir/peer.key" -out "$dir/peer.csr" &&
+            echo "subjectAltName = $names" >"$dir/peer.ext" &&
+            openssl x509 -req -in "$dir/peer.csr" -CA "$DLO_CA_FILE" -CAkey "$dir/ca.key" -days 2 \
+                -extfile "$dir/peer.ext" -out "$dir/peer.pem"
+    } 2>"$dir/openssl.log"
 }
 
 peer_url() { echo "http://127.0.0.1:$peer_port$1"; }
 peer_ask() { curl --noproxy '*' -sS -m 30 "$(peer_url "/_control/$1")"; }
 peer_forget() { curl --noproxy '*' -sS -m 10 -o /dev/null -X POST "$(peer_url /_control/reset)"; }
-peer_has() { [ "$(peer_ask "count?ids=no" | field deliveries)" -ge "$1" ]; }
+# peer_has N [PREFIX]: so many ids at least, below such a path
+peer_has() { [ "$(peer_ask "count?ids=no&prefix=${2:-/}" | field deliveries)" -ge "$1" ]; }
 
 # --- waiting and memory -----------------------------------------------------------------------------------------------
 
@@ -108,6 +137,9 @@ memory_sample() {
     "$here/pss.sh" --tree "$(cat "$run/web.pid")" "$(cat "$run/fcgi.pid")" "$(cat "$run/worker.pid")"
     "$here/pss.sh" "$(cat "$run/stack.pid")"
 }
+
+# Processor time so far in ms: of the worker with its senders, of Postgres. Backends that ended are in their parent's.
+cpu_of() { "$here/cpu.sh" "$(cat "$DLO_VAR/run/$1.pid")"; }
 
 sampler_start() {
     (

@@ -6,8 +6,10 @@
 # remembered but `firstStep` and `aim`, which are what the design asks for. A row whose totals do not add up says
 # "ok":false and why, and the run ends with status 1. Progress goes to the standard error.
 #
-# Rows: drain drain-many drain-failing ingest-single ingest-batch latency, and after a row one of memory. ONLY selects
-# by the beginning of a name. QUICK=1: a fifth of everything. DLO_SENDERS, DLO_INTAKE, DLO_DESK as for `make run`.
+# Rows: drain drain-many drain-failing drain-tls drain-stuck ingest-single ingest-batch latency isolation growth, and
+# after a row one of memory. ONLY selects by the beginning of a name. QUICK=1: a fifth of everything. DLO_SENDERS,
+# DLO_INTAKE, DLO_DESK as for `make run`. `firstStep` and `aim` are those of the field that the design names: perSecond,
+# p99Ms of latency, ratio of isolation and growth, mib.
 set -u
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -21,32 +23,50 @@ case ${QUICK:-0} in 0 | no) part=1 ;; *) part=5 ;; esac
 step() { echo "bench: $*" >&2; }
 
 # --- draining a backlog -----------------------------------------------------------------------------------------------
+#
+# Those who are measured take events of the types order.paid.*; others in the way take others.
 
-queue_empty_at() { sql -c "SELECT extract(epoch FROM clock_timestamp())
-                            WHERE NOT EXISTS (SELECT FROM ready) AND NOT EXISTS (SELECT FROM later)"; }
+ours="order.paid.%"
 
-# drained N: until nothing waits any more; sets drain_end. The database is asked only when the peer has nearly all, so
-# that asking costs nothing while it counts.
+# When none of ours waits any more; nothing before that.
+queue_empty_at() { sql -c "SELECT extract(epoch FROM clock_timestamp()) WHERE NOT EXISTS (
+    SELECT FROM webhooks w WHERE w.event_types[1] LIKE '$ours' AND (
+        EXISTS (SELECT FROM ready r WHERE r.shard = w.shard AND r.webhook_id = w.id) OR
+        EXISTS (SELECT FROM later l WHERE l.webhook_id = w.id)))"; }
+
+# drained N PREFIX: until nothing waits any more; sets drain_end. The database is asked only when the peer has nearly all,
+# so that asking costs nothing while it counts.
 drained() {
     drain_end=""
-    within 150 peer_has $(($1 * 95 / 100)) || return 1
+    within $((60 + $1 / 2000)) peer_has $(($1 * 95 / 100)) "$2" || return 1
     empty() { drain_end=$(queue_empty_at) && [ -n "$drain_end" ]; }
     within 60 empty
 }
 
-# What the ledger says: attempts, deliveries that ended, delivered, to be retried, dead, entries with their bodies, and
-# when the first request was made.
+# drain_timed N PREFIX: a backlog is there, its webhooks are disabled; now one UPDATE enables them all. Sets
+# drain_seconds from the first request on, and what a delivery cost the worker and Postgres in us of a processor.
+drain_timed() {
+    local since worker postgres begin
+    since=$(sql -c "SELECT clock_timestamp()") worker=$(cpu_of worker) postgres=$(cpu_of postgres)
+    webhooks_set "$ours" "enabled = true" || return 1
+    drained "$1" "$2" || fail "not drained in time, left: $(sql -c 'SELECT count(*) FROM ready') ready"
+    worker=$(($(cpu_of worker) - worker)) postgres=$(($(cpu_of postgres) - postgres))
+    begin=$(sql -c "SELECT extract(epoch FROM min(at)) FROM attempts WHERE at >= '$since'")
+    drain_seconds=$(calc "${drain_end:-0} - ${begin:-0}" 3)
+    drain_worker_us=$(calc "$worker * 1000 / $1" 1) drain_postgres_us=$(calc "$postgres * 1000 / $1" 1)
+}
+
+# What the ledger says of ours: attempts, deliveries that ended, delivered, to be retried, dead, entries with their bodies.
 ledger() { sql -F ' ' -c "
-    SELECT count(*), count(DISTINCT delivery_id) FILTER (WHERE ends), count(*) FILTER (WHERE outcome = 0),
+    SELECT count(*), count(*) FILTER (WHERE ends), count(*) FILTER (WHERE outcome = 0),
            count(*) FILTER (WHERE outcome = 1), count(*) FILTER (WHERE outcome = 2),
-           (SELECT count(*) FROM dead_letters JOIN dead_letter_bodies USING (project_id, id, drawer)),
-           extract(epoch FROM min(at))
-      FROM attempts"; }
+           (SELECT count(*) FROM dead_letters JOIN dead_letter_bodies USING (project_id, id, drawer))
+      FROM attempts WHERE webhook_id IN (SELECT id FROM webhooks WHERE event_types[1] LIKE '$ours')"; }
 
 # check_drain N FLAKY DEAD: the ledger and the receivers agree with each other and with what must be
 check_drain() {
     local n=$1 flaky=$2 dead=$3 count attempts ended delivered again died entries
-    read -r attempts ended delivered again died entries drain_begin <<<"$(ledger)"
+    read -r attempts ended delivered again died entries <<<"$(ledger)"
     check "attempts" "$attempts" $((n + flaky))
     check "deliveries ended" "$ended" "$n"
     check "delivered" "$delivered" $((n - dead))
@@ -61,31 +81,107 @@ check_drain() {
     check "sent again after success" "$(field afterSuccess <<<"$count")" 0
 }
 
-# drain N RECEIVERS [--failing]: a backlog is there, its webhooks are disabled; then one UPDATE enables them all
+# ceiling_curl PATH RECEIVERS REQUESTS [--tls]: deliveries a second
+ceiling_curl() {
+    local url
+    url=$(peer_url "$1")
+    if [ -n "${4:-}" ]; then url=https://127.0.0.1:$peer_tls_port$1; fi
+    "$bench/ceiling_curl" --url "$url" --hosts "$2" --requests "$3" --ca "$DLO_CA_FILE" | field perSecond
+}
+
+# drain N RECEIVERS [--mixed|--tls]: of mixed answers a tenth is 503 and good the second time, a tenth 404 for ever, at
+# every receiver alike: whoever fails more than that has its circuit opened, and what waits for it is held
 drain() {
-    local n=$1 receivers=$2 failing=${3:-} each=0 rate requests=$(($1 / 2)) ceiling seconds connections
-    if [ -n "$failing" ]; then each=$((n / 10)); fi
-    webhooks --count "$receivers" --disabled ${failing:+"$failing"} || return 1
+    local n=$1 receivers=$2 kind=${3:-} each=0 rate ceiling connections path=/ok
+    local how=(--count "$receivers" --disabled)
+    case $kind in
+    --mixed) path=/mixed/$receivers each=$((n / 10)) how+=(--path "$path") ;;
+    --tls) how+=(--https) ;;
+    esac
+    webhooks "${how[@]}" || return 1
     step "$row: filling in $n deliveries"
     backlog "$n" || return 1
-    ceiling=$("$bench/ceiling_curl" --url "$(peer_url /ok)" --hosts "$receivers" --requests $requests) || return 1
+    ceiling=$(ceiling_curl /ok "$receivers" $((n / 2)) "$(sed -n 's/--tls/&/p' <<<"$kind")") || return 1
     peer_forget
     connections=$(peer_ask stats | field accepted)
     step "$row: draining"
     sampler_start
-    sql -c "UPDATE webhooks SET enabled = true" || return 1
-    drained "$n" || fail "not drained in time, left: $(sql -c 'SELECT count(*) FROM ready') ready"
+    drain_timed "$n" "$path" || return 1
     sampler_stop
     check_drain "$n" "$each" "$each"
-    seconds=$(calc "${drain_end:-0} - ${drain_begin:-0}" 3)
-    rate=$(calc "$n / $seconds")
+    rate=$(calc "$n / $drain_seconds")
     put perSecond "$rate"
-    put_ceiling "$rate" "$(field perSecond <<<"$ceiling")" "libcurl alone, the same receivers, 100 at a time"
+    put_ceiling "$rate" "$ceiling" "libcurl alone, the same receivers, 100 at a time"
+    put workerUs "$drain_worker_us"
+    put postgresUs "$drain_postgres_us"
     put deliveries "$n"
     put receivers "$receivers"
     put requests $((n + each))
-    put seconds "$seconds"
+    put seconds "$drain_seconds"
     put connections $(($(peer_ask stats | field accepted) - connections))
+}
+
+# drain_stuck N RECEIVERS STUCK: the same backlog twice, the second time while others hang that were there first
+drain_stuck() {
+    local n=$1 receivers=$2 stuck=$3 alone rate alone_worker alone_postgres
+    webhooks --count "$receivers" --disabled || return 1
+    webhooks --count "$stuck" --disabled --path /hang --type stuck --net 2 || return 1
+    step "$row: draining $n alone"
+    backlog "$n" && drain_timed "$n" /ok || return 1
+    alone=$(calc "$n / $drain_seconds") alone_worker=$drain_worker_us alone_postgres=$drain_postgres_us
+    webhooks_set "$ours" "enabled = false" || return 1
+    peer_forget
+    backlog "$n" && backlog $((3 * stuck)) "stuck.%" || return 1
+    webhooks_set "stuck.%" "enabled = true" || return 1
+    within 20 peer_has $((100 / part)) /hang || fail "nobody hangs"
+    step "$row: draining $n beside $stuck receivers that hang"
+    sampler_start
+    drain_timed "$n" /ok || return 1
+    sampler_stop
+    check_healthy "$n"
+    rate=$(calc "$n / $drain_seconds")
+    put perSecond "$rate"
+    put_ceiling "$rate" "$alone" "the same without the others"
+    put workerUs "$drain_worker_us"
+    put postgresUs "$drain_postgres_us"
+    put workerUsAlone "$alone_worker"
+    put postgresUsAlone "$alone_postgres"
+    put deliveries "$n"
+    put receivers "$receivers"
+    put stuck "$stuck"
+    put requestsThatHang "$(peer_ask 'count?ids=no&prefix=/hang' | field requests)"
+    put seconds "$drain_seconds"
+}
+
+# check_healthy N: ours were delivered twice N times in all, each once, whatever became of the others
+check_healthy() {
+    local attempts ended delivered rest
+    read -r attempts ended delivered rest <<<"$(ledger)"
+    check "attempts" "$attempts" $((2 * $1))
+    check "deliveries ended" "$ended" $((2 * $1))
+    check "delivered" "$delivered" $((2 * $1))
+    check "accepted by the receivers" "$(peer_ask 'count?prefix=/ok' | field delivered)" "$1"
+}
+
+# growth N...: does a delivery cost the same however many wait? The last to the cheapest before; the first few also pay
+# for beginning.
+growth() {
+    local n least="" cost="" total=0
+    webhooks --count 50 --disabled || return 1
+    for n in "$@"; do
+        step "$row: draining $n"
+        webhooks_set "$ours" "enabled = false" || return 1
+        peer_forget
+        backlog "$n" && drain_timed "$n" /ok || return 1
+        total=$((total + n))
+        if [ -n "$cost" ]; then least=$(calc "(${least:-$cost} < $cost ? ${least:-$cost} : $cost)" 1); fi
+        cost=$(calc "$drain_worker_us + $drain_postgres_us" 1)
+        put "us$n" "$(calc "$drain_seconds * 1e6 / $n" 1)"
+        put "cpuUs$n" "$cost"
+    done
+    check "delivered" "$(sql -c "SELECT count(*) FROM attempts WHERE outcome = 0 AND ends")" "$total"
+    check "accepted by the receivers" "$(peer_ask count | field delivered)" "$n"
+    put_ceiling "$cost" "$least" "processor time of worker and Postgres a delivery when fewer wait"
 }
 
 # --- taking in --------------------------------------------------------------------------------------------------------
@@ -126,7 +222,7 @@ ingest_batch() {
     step "$row: posting for $seconds s"
     result=$(load /v1/events/batch --type-count 1 --batch 1000 --connections 2 --seconds $seconds) || return 1
     check_stored "$result"
-    batches=$("$pg_bin/pgbench" -n -c 2 -j 2 -T $seconds -D n=1000 -f "$here/fill.sql" "$DLO_DSN" 2>"$dir/pgbench.log" |
+    batches=$("$pg_bin/pgbench" -n -c 2 -j 2 -T $seconds -D n=1000 -D "types='%'" -D bytes=1024 -f "$here/fill.sql" "$DLO_DSN" 2>"$dir/pgbench.log" |
         sed -n 's/^tps = \([0-9.]*\).*/\1/p')
     put perSecond "$(field perSecond <<<"$result")"
     put_ceiling "$(field perSecond <<<"$result")" "$(calc "${batches:-0} * 1000")" \
@@ -158,12 +254,58 @@ latency() {
     put p99Ms "$(field p99Ms <<<"$ours")"
     put_ceiling "$(field p99Ms <<<"$ours")" "$(field p99Ms <<<"$direct")" "the producer posts to the receiver itself"
     put p50Ms "$(field p50Ms <<<"$ours")"
+    put aimP50Ms 10
     put ceilingP50Ms "$(field p50Ms <<<"$direct")"
     put maxMs "$(field maxMs <<<"$ours")"
     put perSecond 500
     put events "$accepted"
     put receivers $receivers
     memory_sample | paste -sd' ' >"$dir/memory"
+}
+
+# --- isolation --------------------------------------------------------------------------------------------------------
+
+# at_rate EVENTS: 500/s to all of order.paid.*; prints the p99 in ms from when each was due to when it was received
+at_rate() {
+    peer_forget
+    local result accepted
+    result=$(load /v1/events --type-count 50 --rate 500 --events "$1" --seconds $(($1 / 500 + 10)) --stamp) || return 1
+    accepted=$(field accepted <<<"$result")
+    within 20 peer_has "$accepted" /ok || fail "not all arrived within 20 s"
+    check "accepted" "$accepted" "$1"
+    check "arrived" "$(peer_ask 'count?prefix=/ok' | field distinctIds)" "$1"
+    at_rate_p99=$(peer_ask 'latency?prefix=/ok' | field p99Ms)
+}
+
+# isolation WAITING EVENTS: what 50 others notice while one receiver has so many waiting and hangs, or refuses to connect
+isolation() {
+    local waiting=$1 events=$2 quiet hangs refuses worse id
+    webhooks --count 50 || return 1
+    webhooks --count 1 --disabled --type dead --path /hang --net 3 || return 1
+    step "$row: 500/s alone"
+    at_rate $((events / 5)) && at_rate "$events" && quiet=$at_rate_p99 || return 1
+    step "$row: filling in $waiting deliveries"
+    backlog "$waiting" "dead.%" 64 || return 1
+    webhooks_set "dead.%" "enabled = true" || return 1
+    within 10 peer_has 1 /hang || fail "the dead receiver was not tried"
+    step "$row: 500/s while it hangs"
+    at_rate "$events" && hangs=$at_rate_p99 || return 1
+    id=$(sql -c "SELECT id FROM webhooks WHERE event_types[1] LIKE 'dead.%'")
+    sql -c "DELETE FROM breakers WHERE webhook_id = $id" \
+        -c "UPDATE webhooks SET url = 'http://127.3.0.1:1/refuses' WHERE id = $id" || return 1
+    step "$row: 500/s while it refuses"
+    at_rate "$events" && refuses=$at_rate_p99 || return 1
+    check "still waiting or over" "$(sql -c "SELECT (SELECT count(*) FROM ready WHERE webhook_id = $id) +
+        (SELECT count(*) FROM later WHERE webhook_id = $id) +
+        (SELECT count(*) FROM attempts WHERE webhook_id = $id AND ends)")" "$waiting"
+    worse=$(calc "($hangs > $refuses ? $hangs : $refuses)" 2)
+    put p99Ms "$worse"
+    put_ceiling "$worse" "$quiet" "p99 of the same before the other one was there"
+    put p99MsHangs "$hangs"
+    put p99MsRefuses "$refuses"
+    put waiting "$waiting"
+    put perSecond 500
+    put events "$events"
 }
 
 # --- memory -----------------------------------------------------------------------------------------------------------
@@ -240,9 +382,15 @@ put_machine
 measured=""
 measure drain         8000  16000 drain $((200000 / part)) 50
 measure drain-many    4000  12000 drain $((100000 / part)) $((5000 / part))
-measure drain-failing 6000  13000 drain $((200000 / part)) 50 --failing
+measure drain-failing 6000  13000 drain $((200000 / part)) 50 --mixed
+measure drain-tls     null  null  drain $((100000 / part)) 50 --tls
+measure drain-stuck   null  null  drain_stuck $((200000 / part)) 50 $((5000 / part))
 measure ingest-single 3000  5000  ingest_single
 measure ingest-batch  20000 50000 ingest_batch
 measure latency       100   30    latency
+measure isolation     2     1.1   isolation $((1000000 / part)) $((7500 / part))
+if [ $part = 1 ]; then sizes="10000 100000 1000000"; else sizes="10000 100000"; fi
+# shellcheck disable=SC2086 # a list of numbers
+measure growth        null  1     growth $sizes
 [ -n "$measured" ] || { echo "bench: ONLY='$ONLY' selects nothing" >&2; exit 2; }
 [ "$rows_failed" = 0 ]

@@ -1,11 +1,10 @@
 """Makes the webhooks of a measurement through the API.
 
-    webhooks.py --port PEER_PORT --count N [--disabled] [--failing]
+    webhooks.py --port PEER_PORT --count N [--disabled] [--path /ok] [--type order.paid] [--net 1] [--https]
 
-Webhook i sends to 127.1.x.y, an address of its own as a receiver in the wild has, with a path of
-its own, so that the peer counts it apart; it takes events of type order.paid.000i. --disabled: what
-comes for it waits. --failing: of ten, one answers 503 first and is tried again after a second, one
-always answers 404. DLO_URL and DLO_API_KEY come from the environment. Only the standard library.
+Webhook i sends to 127.NET.x.y, an address of its own as a receiver in the wild has, with a path of
+its own (PATH/i), so that the peer counts it apart; it takes events of type TYPE.000i. --disabled:
+what comes for it waits. DLO_URL and DLO_API_KEY come from the environment. Only the standard library.
 """
 import argparse
 import concurrent.futures
@@ -17,14 +16,13 @@ import sys
 import urllib.parse
 
 CALLERS = 4
-PATHS = {0: "/flaky/1/{}", 1: "/status/404/{}"}  # of ten, with --failing
 
 
 def body(args, i):
-    path = PATHS.get(i % 10, "/ok/{}") if args.failing else "/ok/{}"
+    scheme = "https" if args.https else "http"
     return json.dumps({
-        "url": f"http://127.1.{i // 250}.{i % 250 + 1}:{args.port}{path.format(i)}",
-        "eventTypes": [f"order.paid.{i:04}"],
+        "url": f"{scheme}://127.{args.net}.{i // 250}.{i % 250 + 1}:{args.port}{args.path}/{i}",
+        "eventTypes": [f"{args.type}.{i:04}"],
         "retrySchedule": [1],
         "enabled": not args.disabled,
     })
@@ -47,7 +45,10 @@ def main():
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--count", type=int, required=True)
     parser.add_argument("--disabled", action="store_true")
-    parser.add_argument("--failing", action="store_true")
+    parser.add_argument("--path", default="/ok")
+    parser.add_argument("--type", default="order.paid")
+    parser.add_argument("--net", type=int, default=1)
+    parser.add_argument("--https", action="store_true")
     args = parser.parse_args()
     shares = [itertools.islice(range(args.count), first, None, CALLERS) for first in range(CALLERS)]
     with concurrent.futures.ThreadPoolExecutor(CALLERS) as callers:

@@ -4,6 +4,7 @@
  */
 #include "tests/peer/modes.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -87,6 +88,23 @@ static int answer_failing(const struct visit *v)
     if ((unsigned)(random() % 100) < visit_number(v, 50, 100))
         return answer_unavailable(v, "not this time\n");
     return answer_ok(v);
+}
+
+/* Of ten requests whose payload begins with a number, as in {"n":123, one is tried again and one is refused for ever, in
+ * an order that is the same each time: a share that no chance can lift above what opens a circuit. */
+static int answer_mixed(const struct visit *v)
+{
+    struct span body = v->req->body;
+    unsigned each = visit_number(v, 1, 1000000);
+    while (body.len && (*body.p < '0' || *body.p > '9'))
+        body = span_skip(body, 1);
+    unsigned long tenth = span_number(body, 0, ULONG_MAX) / (each ? each : 1) % 10;
+    if (tenth == 3 && v->before == 0)
+        return answer_unavailable(v, "not yet, try again\n");
+    if (tenth != 7)
+        return answer_ok(v);
+    conn_reply(v->conn, 404, "Content-Type: text/plain\r\n", span_of("status 404 as asked\n"));
+    return 404;
 }
 
 static bool is_up(struct span name)
@@ -321,6 +339,8 @@ static const struct mode {
     {"keepalive-close", answer_keepalive_close, false, "[/MS]: 204, then closes unannounced"},
     {"flaky", answer_flaky, false, "/N: 503 the first N times it sees a webhook-id, then 204"},
     {"failing", answer_failing, false, "/PERCENT: 503 to so many, at random, else 204"},
+    {"mixed", answer_mixed, false,
+     "/N: 204; by the payload's first number / N, of ten one 503 first and one 404"},
     {"down-until-told", answer_down, false, "/NAME: 503 until POST /_control/up?name=NAME"},
     {"gone", answer_gone, false, "410"},
     {"big", flood_big, false, "/KB: 500 with a body of that size"},

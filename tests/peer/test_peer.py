@@ -269,6 +269,16 @@ def test_expect_continue(peer):
         assert status(read_until(sock, complete)) == 204
 
 
+def test_mixed_decides_by_the_number_in_the_payload(peer):
+    def answers(n):
+        name = f"msg_{n}"
+        return [status(exchange(peer, "/mixed/50/a", body=b'{"n":%d,"note":"7"}' % n, headers=[f"webhook-id: {name}"]))
+                for _ in range(2)]
+
+    assert [answers(n) for n in (0, 149, 150, 199, 200, 350, 399, 400, 650)] == [
+        [204, 204], [204, 204], [503, 204], [503, 204], [204, 204], [404, 404], [404, 404], [204, 204], [503, 204]]
+
+
 def test_flaky_counts_per_webhook_id(peer):
     def send(name):
         return status(exchange(peer, "/flaky/2", headers=[f"webhook-id: {name}"]))

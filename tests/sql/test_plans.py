@@ -55,3 +55,25 @@ def test_no_sequential_scan(conn, statement):
     plan = plan_of(conn, statement)
     found = re.findall(rf"Seq Scan on (?:{BIG})(?:_[dw]\d+|_held)?\b", plan)
     assert not found, f"{sorted(set(found))[:5]}\n{plan[:6000]}"
+
+
+def test_a_poll_keeps_to_its_key_whatever_fills_the_queue(conn):
+    """An ANALYZE makes plans anew: most rows in one shard, or of one transaction, must not make others look cheap."""
+    arrivals = next(s for s in CASES if s.name == "arrivals")
+    for shard in ("7", "i % 64"):
+        conn.execute("DISCARD ALL")
+        for command in settings_of("worker"):
+            conn.execute(command)
+        conn.execute("BEGIN")
+        conn.execute(f"""
+            INSERT INTO ready (shard, project_id, webhook_id, payload_bytes, source_drawer, tries, class, generation,
+                               delivery_id, event_id, created_at, ready_at)
+            SELECT {shard}, 1, i % 50, 64, 1, 0, 0, 0, gen_random_uuid(), gen_random_uuid(), now(), now()
+              FROM generate_series(1, 20000) i""")
+        conn.execute("ANALYZE ready")
+        try:
+            conn.execute(f"PREPARE skewed AS {arrivals.text}")
+            plan = "\n".join(r[0] for r in conn.execute("EXPLAIN EXECUTE skewed('{7}', '1', '{1}')"))
+        finally:
+            conn.execute("ROLLBACK")
+        assert set(re.findall(r"\bready_\w+", plan)) == {"ready_pkey"}, plan

@@ -255,3 +255,15 @@ def test_notice_that_fails_is_retried_and_makes_no_entry(project, peer, entry):
     assert project.wait_delivery(webhookId=hook["id"], status="failed")["entryId"] is None
     assert [e["id"] for e in project.entries(state="all")] == [entry["id"]]
     stays(lambda: peer.count(path) == 2, 1.5)
+
+
+def test_news_for_a_webhook_that_is_deleted_end_without_an_entry(project, peer, entry):
+    hook = listener(project, peer)
+    assert project.post(f"/v1/webhooks/{hook['id']}/pause", b"").status == 200
+    tell(project, entry)
+    consumed(project)
+    eventually(lambda: project.rows("ready") == 1)
+    before = project.rows("dead_letters")
+    assert project.delete(f"/v1/webhooks/{hook['id']}", headers={"If-Match": "*"}).status == 204
+    eventually(lambda: project.rows("ready") == 0)
+    assert project.rows("dead_letters") == before
