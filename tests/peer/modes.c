@@ -5,6 +5,7 @@
 #include "tests/peer/modes.h"
 
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/peer/conn.h"
@@ -79,6 +80,13 @@ static int answer_flaky(const struct visit *v)
 {
     if (v->before < visit_number(v, 1, 1000000))
         return answer_unavailable(v, "not yet, try again\n");
+    return answer_ok(v);
+}
+
+static int answer_failing(const struct visit *v)
+{
+    if ((unsigned)(random() % 100) < visit_number(v, 50, 100))
+        return answer_unavailable(v, "not this time\n");
     return answer_ok(v);
 }
 
@@ -330,6 +338,7 @@ static const struct mode {
     {"client-name", answer_client_name, false, "200 and who the client's certificate says it is"},
     {"keepalive-close", answer_keepalive_close, false, "[/MS]: 204, then closes unannounced"},
     {"flaky", answer_flaky, false, "/N: 503 the first N times it sees a webhook-id, then 204"},
+    {"failing", answer_failing, false, "/PERCENT: 503 to so many, at random, else 204"},
     {"mixed", answer_mixed, false,
      "/N: 204; by the payload's first number / N, of ten one 503 first and one 404"},
     {"down-until-told", answer_down, false, "/NAME: 503 until POST /_control/up?name=NAME"},

@@ -110,7 +110,7 @@ class Steady:
 
     def __init__(self, stack, peer):
         self.stack, self.project = stack, stack.project()
-        self.hook = self.project.webhook(peer.url(peer.path("/flaky/4")), retrySchedule=[1], maxAttempts=20)
+        self.hook = self.project.webhook(peer.url(peer.path("/failing/80")), retrySchedule=[1], maxAttempts=20)
         send(self.project, 500)
 
     def changes(self):
