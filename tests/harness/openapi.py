@@ -22,6 +22,13 @@ class Operation:
     def parameter_names(self, where):
         return {p["name"] for p in self.parameters if p["in"] == where}
 
+    def wants(self, header):
+        return any(p["name"] == header and p.get("required") for p in self.parameters)
+
+    @property
+    def has_body(self):
+        return "requestBody" in self.told
+
     @property
     def scope(self):
         return self.told["x-required-scope"]
@@ -49,7 +56,8 @@ class Document:
                            for method, told in block.items() if method in METHODS]
 
     def resolve(self, node):
-        while "$ref" in node:
+        """What a bare reference stands for; one with members beside it is left as it is."""
+        while set(node) == {"$ref"}:
             target = self.data
             for part in node["$ref"].removeprefix("#/").split("/"):
                 target = target[part]
