@@ -44,7 +44,7 @@ endif
 
 objects  = $(patsubst %.c,$(OBJ)/%.o,$(sort $(wildcard $(1)/*.c))) $(OBJ)/gen/$(1)_sql.o
 common  := $(call objects,common)
-fcgi    := $(call objects,fcgi)
+fcgi    := $(call objects,fcgi) $(OBJ)/gen/openapi.o
 worker  := $(call objects,worker)
 cli     := $(call objects,cli) $(OBJ)/gen/migrations.o
 
@@ -112,7 +112,7 @@ sql_dirs := common fcgi worker cli
 embed    := conf/build/c_string.awk conf/build/embed_sql.awk conf/build/embed_migrations.awk
 
 .PHONY: generated FORCE
-generated: $(sql_dirs:%=$(GEN)/%_sql.h) $(GEN)/migrations.h
+generated: $(sql_dirs:%=$(GEN)/%_sql.h) $(GEN)/migrations.h $(GEN)/openapi.h
 
 # The list changes only when a file comes or goes: without it a removed statement would stay in the program.
 $(GEN)/%.list: FORCE
@@ -135,17 +135,35 @@ $(GEN)/migrations.h $(GEN)/migrations.c: $(migrations) $(GEN)/migrations.list $(
 	$(quiet)awk -v form=$(subst .,,$(suffix $@)) -f conf/build/c_string.awk -f conf/build/embed_migrations.awk \
 	    $(migrations) </dev/null $(replace)
 
+# The document is written as docs/openapi.yaml. `make openapi` turns it into the JSON beside it, which is committed, so that
+# a plain build needs nothing that reads YAML; `make lint` and the tests hold them against each other.
+$(GEN)/openapi.h $(GEN)/openapi.c: docs/openapi.json conf/build/c_string.awk conf/build/embed_openapi.awk
+	@mkdir -p $(@D)
+	$(call say,EMBED,$@)
+	$(quiet)awk -v form=$(subst .,,$(suffix $@)) -f conf/build/c_string.awk -f conf/build/embed_openapi.awk $< $(replace)
+
+.PHONY: openapi
+openapi:
+	@build/venv/bin/python conf/build/openapi.py
+
 # --- programs of the tests ------------------------------------------------------------------------------------------
 # Each tests/unit/test_*.c is a program; test_worker_x.c also has the worker's objects, and so on.
 
 # The receiver that misbehaves (build/peer) and the programs that measure.
 -include tests/bench/bench.mk
 
+# Prints the tables of routes, for the test that holds the document against them.
+$(BUILD)/routes: $(OBJ)/tests/openapi/routes.o $(BUILD)/libfcgi.a $(BUILD)/libcommon.a
+$(BUILD)/routes: libs = $(FCGI) $(base_libs)
+$(BUILD)/routes:
+	$(call say,LINK,$@)
+	$(link)
+
 unit_tests := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(sort $(wildcard tests/unit/test_*.c)))
 
 .PHONY: unit-programs test-programs
 unit-programs: $(unit_tests)
-test-programs: all unit-programs build/peer
+test-programs: all unit-programs build/peer $(BUILD)/routes
 
 tested = $(foreach dir,fcgi worker cli,$(if $(filter test_$(dir)_%,$(1)),$(BUILD)/lib$(dir).a)) $(BUILD)/libcommon.a
 
@@ -217,6 +235,7 @@ help:
 	@echo "make test     install what the tests need and run all of them; make unit: only those in C"
 	@echo "make demo     a stream of events to receivers that behave, fail, hang and recover"
 	@echo "make bench    measure, as JSON lines"
+	@echo "make openapi  docs/openapi.json anew from docs/openapi.yaml"
 	@echo "make lint     formatting, layers, exported names, banned functions, scripts; make format mends the first"
 	@echo "make          build into build/; DEV=1: with -Werror and sanitizers into build/dev/; V=1: show commands"
 	@echo "make install  PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)"

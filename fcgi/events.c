@@ -544,7 +544,7 @@ void events_batch(struct call *c)
 /* What GET /v1/events filters by; event_views.c reads them. */
 static const char *const list_query[] = {"eventType", "channel", "externalId", "customerExternalId",
                                          "from",      "to",      "status",     "limit",
-                                         "cursor",    "count",   NULL};
+                                         "cursor",    NULL};
 
 const struct route events_routes[] = {
     {METHOD_POST, "/v1/events", events_post, SCOPE_EVENTS_WRITE, LIMIT_EVENT_BODY_BYTES,

@@ -25,6 +25,7 @@ extern const struct route health_routes[];
 extern const struct route trials_routes[];
 extern const struct route ping_routes[];
 extern const struct route event_types_routes[];
+extern const struct route openapi_routes[];
 
 /* events.c */
 route_handler events_post, events_batch;
@@ -60,5 +61,8 @@ route_handler users_create, users_list, users_get, users_disable, users_password
 route_handler whoami_get, whoami_plan;
 route_handler audit_list;
 route_handler health_alive, health_ready, health_metrics;
+
+/* openapi.c */
+route_handler openapi_get;
 
 #endif

@@ -62,6 +62,9 @@ struct route {
         *query; /* NULL-terminated names of the allowed query parameters; NULL: none */
 };
 
+/* All tables of routes, each ended by an entry without a pattern; returns how many. For those who describe them. */
+size_t route_tables(const struct route *const **out);
+
 /* Runs one request to its answer. */
 void route_dispatch(struct desk *desk, FCGX_Request *fcgi);
 

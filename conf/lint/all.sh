@@ -3,7 +3,7 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 failed=""
-for check in layers symbols banned sql format scripts; do
+for check in layers symbols banned sql format scripts openapi; do
     echo "lint: $check"
     sh "conf/lint/$check.sh" || failed="$failed $check"
 done
