@@ -6,7 +6,7 @@
 -- $1 project  $2 entry  $3 its drawer  $4 reason or NULL  $5 actor  $6 id as shown  $7 request id
 -- => one row if it happened
 WITH done AS MATERIALIZED (
-    SELECT m.* FROM dlo_item_settle(4::smallint, $1::integer, $3::integer, $2::uuid, $5::text, $4::text) m
+    SELECT m.* FROM dlo_items_settle(4::smallint, $1::integer, ARRAY[1], ARRAY[$3::integer], ARRAY[$2::uuid], $5::text, $4::text) m
      WHERE m.cause = 0
 ), counts AS (
     INSERT INTO dlq_deltas (project_id, webhook_id, channel, reason, state, n)

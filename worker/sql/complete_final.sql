@@ -123,9 +123,12 @@ ended AS MATERIALIZED (
      WHERE x.ctid = r.tid
     RETURNING x.entry_id, x.entry_drawer, x.project_id, x.delivery_id, x.operation, x.item, r.outcome, r.made_entry_id),
 origin AS MATERIALIZED (
-    SELECT m.* FROM ended e CROSS JOIN LATERAL
-           dlo_entry_move(e.project_id, e.entry_drawer, e.entry_id, 2::int2,
-                          CASE WHEN e.outcome = 0 THEN 3 ELSE 4 END::int2) m),
+    SELECT m.* FROM (
+        SELECT array_agg(e.project_id) AS projects, array_agg(e.entry_drawer) AS drawers, array_agg(e.entry_id) AS entries,
+               array_agg(CASE WHEN e.outcome = 0 THEN 3 ELSE 4 END::int2) AS states
+          FROM ended e) a
+     CROSS JOIN LATERAL dlo_entries_move(a.projects, a.drawers, a.entries, 2::int2, a.states, NULL) m
+     WHERE a.entries IS NOT NULL),
 -- and the item of the operation that made them, if one did
 items AS (
     INSERT INTO bulk_deltas (operation, outcome, n)

@@ -12,9 +12,22 @@ items AS MATERIALIZED (
         SELECT b.item, b.entry_id, b.drawer FROM bulk_items b
          WHERE b.operation = t.number AND b.item > t.fed AND b.item <= t.fed + t.n
          ORDER BY b.item) i),
+seen AS MATERIALIZED (
+    SELECT i.number, i.project_id, i.item, i.entry_id, i.delivery, l.*
+      FROM items i CROSS JOIN LATERAL dlo_item_look(i.project_id, i.drawer, i.entry_id, i.anew) l),
+moved AS MATERIALIZED (
+    SELECT m.entry_id
+      FROM (SELECT array_agg(project_id) AS projects, array_agg(drawer) AS drawers, array_agg(entry_id) AS entries,
+                   array_agg(2::int2) AS states, array_agg(delivery) AS deliveries
+              FROM seen WHERE cause = 0) a
+     CROSS JOIN LATERAL dlo_entries_move(a.projects, a.drawers, a.entries, 1::int2, a.states, a.deliveries) m
+     WHERE a.entries IS NOT NULL),
+-- what was open when it was looked at and is not any more: somebody was faster
 made AS MATERIALIZED (
-    SELECT i.number, i.project_id, i.item, i.entry_id, i.delivery, m.*
-      FROM items i CROSS JOIN LATERAL dlo_item_redrive(i.project_id, i.drawer, i.entry_id, i.delivery, i.anew) m),
+    SELECT s.number, s.project_id, s.item, s.entry_id, s.delivery, s.drawer, s.webhook_id, s.shard, s.event_id, s.channel,
+           s.reason, s.generation, s.payload_bytes, s.shaped, s.counted,
+           CASE WHEN s.cause > 0 THEN s.cause WHEN m.entry_id IS NULL THEN 4 ELSE 0 END::int2 AS cause
+      FROM seen s LEFT JOIN moved m ON m.entry_id = s.entry_id),
 linked AS (
     INSERT INTO redrives (delivery_id, entry_id, entry_drawer, project_id, operation, item)
     SELECT delivery, entry_id, drawer, project_id, number, item FROM made WHERE cause = 0),

@@ -13,8 +13,11 @@ items AS MATERIALIZED (
          WHERE b.operation = t.number AND b.item > t.fed AND b.item <= t.fed + t.n
          ORDER BY b.item) i),
 done AS MATERIALIZED (
-    SELECT i.number, i.project_id, i.item, m.*
-      FROM items i CROSS JOIN LATERAL dlo_item_settle(i.kind, i.project_id, i.drawer, i.entry_id, i.actor, i.why) m),
+    SELECT a.number, a.project_id, m.*
+      FROM (SELECT number, project_id, kind, actor, why, array_agg(item ORDER BY item) AS items,
+                   array_agg(drawer ORDER BY item) AS drawers, array_agg(entry_id ORDER BY item) AS entries
+              FROM items GROUP BY 1, 2, 3, 4, 5) a
+     CROSS JOIN LATERAL dlo_items_settle(a.kind, a.project_id, a.items, a.drawers, a.entries, a.actor, a.why) m),
 counts AS (
     INSERT INTO dlq_deltas (project_id, webhook_id, channel, reason, state, n)
     SELECT d.project_id, d.webhook_id, coalesce(d.channel, ''), d.reason, s.state, sum(s.n)

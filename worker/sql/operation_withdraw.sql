@@ -45,8 +45,12 @@ unlinked AS MATERIALIZED (
      WHERE x.ctid = y.tid
     RETURNING x.project_id, x.entry_id, x.entry_drawer, x.delivery_id, x.operation, x.item),
 reopened AS MATERIALIZED (
-    SELECT m.* FROM unlinked u CROSS JOIN LATERAL
-           dlo_entry_move(u.project_id, u.entry_drawer, u.entry_id, 2::int2, 1::int2) m),
+    SELECT m.* FROM (
+        SELECT array_agg(u.project_id) AS projects, array_agg(u.entry_drawer) AS drawers, array_agg(u.entry_id) AS entries,
+               array_agg(1::int2) AS states
+          FROM unlinked u) a
+     CROSS JOIN LATERAL dlo_entries_move(a.projects, a.drawers, a.entries, 2::int2, a.states, NULL) m
+     WHERE a.entries IS NOT NULL),
 counts AS (
     INSERT INTO dlq_deltas (project_id, webhook_id, channel, reason, state, n)
     SELECT r.project_id, r.webhook_id, coalesce(r.channel, ''), r.reason, s.state, sum(s.n)
