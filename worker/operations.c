@@ -48,16 +48,18 @@ struct operation {
     int64_t total, fed, under_way, failed, probe;
 };
 
-/* Two numbers of a statement's only row; false: it failed, and was logged. */
-static bool two(struct db *db, enum worker_sql which, const struct db_args *args, int64_t out[2])
+/* Two numbers of a statement's only row. What fails was logged. */
+static enum db_status two(struct db *db, enum worker_sql which, const struct db_args *args,
+                          int64_t out[2])
 {
     PGresult *res;
-    if (db_run(db, &worker_sql[which], args, &res) != DB_OK)
-        return false;
+    enum db_status status = db_run(db, &worker_sql[which], args, &res);
+    if (status != DB_OK)
+        return status;
     for (int i = 0; i < 2; i++)
         out[i] = PQntuples(res) && PQnfields(res) > i ? db_int(res, 0, i) : 0;
     PQclear(res);
-    return true;
+    return DB_OK;
 }
 
 static void move(struct db *db, struct operation *o, enum operation_event event, const char *why,
@@ -74,7 +76,7 @@ static void move(struct db *db, struct operation *o, enum operation_event event,
     db_args_int(&args, to);
     db_args_text(&args, why);
     db_args_text(&args, word);
-    if (!two(db, WORKER_SQL_OPERATION_MOVE, &args, moved) || moved[0] == 0)
+    if (two(db, WORKER_SQL_OPERATION_MOVE, &args, moved) != DB_OK || moved[0] == 0)
         return;
     char shown[IDS_TEXT_MAX];
     ids_format(ID_OPERATION, &o->id, shown);
@@ -85,7 +87,8 @@ static void move(struct db *db, struct operation *o, enum operation_event event,
 
 /* --- feeding ---------------------------------------------------------------------------------------------------- */
 
-static bool feed(struct db *db, const struct operation *o, int64_t refund, int64_t taken[2])
+static enum db_status feed(struct db *db, const struct operation *o, int64_t refund,
+                           int64_t taken[2])
 {
     struct pg_array ids;
     struct db_args args;
@@ -100,12 +103,13 @@ static bool feed(struct db *db, const struct operation *o, int64_t refund, int64
     db_args_binary(&args, ids.bytes.data, ids.bytes.len);
     db_args_int(&args, LIMIT_BULK_UNDER_WAY);
     db_args_int(&args, refund);
-    bool ok = two(db, WORKER_SQL_OPERATION_FEED, &args, taken);
+    enum db_status status = two(db, WORKER_SQL_OPERATION_FEED, &args, taken);
     pg_array_release(&ids);
-    return ok;
+    return status;
 }
 
-static bool settle(struct db *db, const struct operation *o, int64_t refund, int64_t taken[2])
+static enum db_status settle(struct db *db, const struct operation *o, int64_t refund,
+                             int64_t taken[2])
 {
     struct db_args args;
     db_args_init(&args);
@@ -122,7 +126,10 @@ static int64_t take(struct db *db, struct operation *o)
     for (int turn = 0; turn < TURNS && o->fed < o->total; turn++) {
         bool redrive = o->kind == OPERATION_REDRIVE;
         int64_t refund = taken[0] - taken[1];
-        if (!(redrive ? feed(db, o, refund, taken) : settle(db, o, refund, taken)))
+        enum db_status status = redrive ? feed(db, o, refund, taken) : settle(db, o, refund, taken);
+        if (status == DB_FAILED) /* not the connection, nor a lock: it would fail for ever */
+            move(db, o, OPERATION_BREAK, db_message(db), "break");
+        if (status != DB_OK)
             return made;
         o->fed += taken[0];
         o->under_way += redrive ? taken[1] : 0;
@@ -192,7 +199,7 @@ static void withdraw(struct db *db, const struct operation *o, bool all)
     db_args_init(&args);
     db_args_uuid(&args, &o->id);
     db_args_bool(&args, all);
-    if (two(db, WORKER_SQL_OPERATION_WITHDRAW, &args, gone) && gone[0])
+    if (two(db, WORKER_SQL_OPERATION_WITHDRAW, &args, gone) == DB_OK && gone[0])
         log_info("withdrew %lld deliveries of an operation", (long long)gone[0]);
 }
 
@@ -271,7 +278,7 @@ static int64_t number_for(struct db *db, enum worker_sql which, int64_t arg)
     int64_t n[2];
     db_args_init(&args);
     db_args_int(&args, arg);
-    return two(db, which, &args, n) ? n[0] : 0;
+    return two(db, which, &args, n) == DB_OK ? n[0] : 0;
 }
 
 /* How many deliveries were made. */

@@ -289,3 +289,20 @@ def test_maintainer_killed_while_it_lets_go(own_stack, peer):
         own_stack.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'dlo-maintainer'")
     reaches(project, op, "completed", 60)
     assert agree(project, op)["succeeded"] == 20_000 and states(project) == {7: 20_000}
+
+
+def test_operation_whose_statement_fails_ends(own_stack, peer):
+    project = own_stack.project()
+    fill(project, 10, peer.url(peer.path()))
+    own_stack.sql("ALTER TABLE bulk_items RENAME COLUMN item TO broken")
+    try:
+        op = start_by_hand(own_stack, project)
+        eventually(lambda: own_stack.value("SELECT state FROM bulk_operations WHERE id = %s", [op]) == 8)
+        assert own_stack.value("SELECT cause FROM bulk_operations WHERE id = %s", [op])
+    finally:
+        own_stack.sql("ALTER TABLE bulk_items RENAME COLUMN broken TO item")
+
+
+def start_by_hand(stack, project):
+    return stack.value("""INSERT INTO bulk_operations (id, project_id, kind, state, query, actor, anew, truncated, total, start_at)
+        VALUES (gen_random_uuid(), %s, 1, 2, '{}', 'cli', false, false, 10, dlo_now()) RETURNING id""", [project.number])
