@@ -59,6 +59,19 @@
 #define LIMIT_EVENT_TYPES 1000              /* of one project */
 #define LIMIT_SCHEMA_DEPTH 1024             /* schemas inside each other while one check runs */
 
+/* Bulk operations. */
+#define LIMIT_BULK_IDS 10000 /* named one by one (API) */
+#define LIMIT_BULK_BODY_BYTES (512 * 1024)
+#define LIMIT_BULK_RATE 100 /* items a second of a re-drive that names no rate */
+#define LIMIT_BULK_UNDER_WAY                                                                       \
+    4000                         /* of one operation, so that the hot queue never holds a million */
+#define LIMIT_BULK_TURN 500      /* items of one statement */
+#define LIMIT_BULK_ACTIVE 100    /* operations of a project that have not ended */
+#define LIMIT_BULK_DAYS 7        /* an operation ends after them (API) */
+#define LIMIT_BULK_ITEMS_DAYS 30 /* how long its items are kept */
+#define LIMIT_BULK_PROBE_PERCENT 20 /* from this share of failures on a probe pauses (API) */
+#define LIMIT_BULK_SHOWN_ITEMS 50   /* within the operation itself (API) */
+
 /* What is kept of an answer (API). */
 #define LIMIT_RESPONSE_FAILURE_BYTES (64 * 1024)
 #define LIMIT_RESPONSE_SUCCESS_BYTES 1024

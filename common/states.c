@@ -65,6 +65,69 @@ enum entry_state states_entry_next(enum entry_state from, enum entry_event event
     return 0;
 }
 
+const struct operation_transition states_operation[] = {
+    {OPERATION_PLANNED, OPERATION_START, OPERATION_RUNNING, "its time has come"},
+    {OPERATION_PLANNED, OPERATION_PAUSE, OPERATION_PAUSED, "an operator wants it to wait"},
+    {OPERATION_PLANNED, OPERATION_CANCEL, OPERATION_CANCELLING, "an operator called it off"},
+    {OPERATION_PLANNED, OPERATION_EXPIRE, OPERATION_FAILED, "its time never came"},
+    {OPERATION_RUNNING, OPERATION_PAUSE, OPERATION_PAUSED, "an operator, or too much of it failed"},
+    {OPERATION_RUNNING, OPERATION_CANCEL, OPERATION_CANCELLING, "nothing more is started"},
+    {OPERATION_RUNNING, OPERATION_EXPIRE, OPERATION_FAILED, "seven days are over"},
+    {OPERATION_RUNNING, OPERATION_BREAK, OPERATION_FAILED, "its statement fails"},
+    {OPERATION_RUNNING, OPERATION_FINISH, OPERATION_COMPLETED, "every item has ended"},
+    {OPERATION_RUNNING, OPERATION_FINISH_WITH_FAILURES, OPERATION_COMPLETED_WITH_FAILURES,
+     "every item has ended, some failed"},
+    {OPERATION_PAUSED, OPERATION_RESUME, OPERATION_RUNNING, "an operator lets it go on"},
+    {OPERATION_PAUSED, OPERATION_CANCEL, OPERATION_CANCELLING, "an operator called it off"},
+    {OPERATION_PAUSED, OPERATION_EXPIRE, OPERATION_FAILED, "seven days are over"},
+    {OPERATION_PAUSED, OPERATION_FINISH, OPERATION_COMPLETED, "the last ones ended meanwhile"},
+    {OPERATION_PAUSED, OPERATION_FINISH_WITH_FAILURES, OPERATION_COMPLETED_WITH_FAILURES,
+     "the last ones ended meanwhile, some failed"},
+    {OPERATION_CANCELLING, OPERATION_EXPIRE, OPERATION_FAILED, "seven days are over"},
+    {OPERATION_CANCELLING, OPERATION_DRAINED, OPERATION_CANCELLED, "nothing is under way any more"},
+};
+const size_t states_operation_count = sizeof states_operation / sizeof *states_operation;
+
+enum operation_state states_operation_next(enum operation_state from, enum operation_event event)
+{
+    for (size_t i = 0; i < states_operation_count; i++)
+        if (states_operation[i].from == from && states_operation[i].event == event)
+            return states_operation[i].to;
+    return 0;
+}
+
+static const char *const operation_names[] = {
+    [OPERATION_PLANNED] = "planned",
+    [OPERATION_RUNNING] = "running",
+    [OPERATION_PAUSED] = "paused",
+    [OPERATION_CANCELLING] = "cancelling",
+    [OPERATION_CANCELLED] = "cancelled",
+    [OPERATION_COMPLETED] = "completed",
+    [OPERATION_FAILED] = "failed",
+    [OPERATION_COMPLETED_WITH_FAILURES] = "completed_with_failures",
+};
+
+static const char *const kind_names[] = {
+    [OPERATION_REDRIVE] = "re-drive",
+    [OPERATION_DISCARD] = "discard",
+    [OPERATION_RESTORE] = "restore",
+    [OPERATION_PURGE] = "purge",
+};
+
+static const char *const cause_names[] = {
+    [CAUSE_EXPIRED] = "expired",
+    [CAUSE_PURGED] = "purged",
+    [CAUSE_DISCARDED] = "discarded",
+    [CAUSE_NOT_OPEN] = "not-open",
+    [CAUSE_ALREADY_REPLAYING] = "already-replaying",
+    [CAUSE_WEBHOOK_DELETED] = "webhook-deleted",
+    [CAUSE_PAYLOAD_EXPIRED] = "payload-expired",
+    [CAUSE_ENDPOINT_DISABLED] = "endpoint-disabled",
+    [CAUSE_NOT_DISCARDED] = "not-discarded",
+};
+
+#define COUNT(names) ((int)(sizeof names / sizeof *names))
+
 static bool same(const char *name, const char *s, size_t n)
 {
     return strlen(name) == n && memcmp(name, s, n) == 0;
@@ -108,4 +171,38 @@ const char *states_outcome_name(int outcome)
 {
     static const char *const names[] = {"delivered", "tempfail", "permfail", "cancelled"};
     return outcome >= 0 && outcome <= OUTCOME_CANCELLED ? names[outcome] : NULL;
+}
+
+static int parse(const char *const *names, int count, const char *s, size_t n)
+{
+    for (int i = 1; i < count; i++)
+        if (same(names[i], s, n))
+            return i;
+    return -1;
+}
+
+const char *states_operation_name(int state)
+{
+    return state >= OPERATION_PLANNED && state < COUNT(operation_names) ? operation_names[state]
+                                                                        : NULL;
+}
+
+int states_operation_parse(const char *s, size_t n)
+{
+    return parse(operation_names, COUNT(operation_names), s, n);
+}
+
+const char *states_operation_kind_name(int kind)
+{
+    return kind >= OPERATION_REDRIVE && kind < COUNT(kind_names) ? kind_names[kind] : NULL;
+}
+
+int states_operation_kind_parse(const char *s, size_t n)
+{
+    return parse(kind_names, COUNT(kind_names), s, n);
+}
+
+const char *states_item_cause_name(int cause)
+{
+    return cause > CAUSE_NONE && cause < COUNT(cause_names) ? cause_names[cause] : NULL;
 }

@@ -42,6 +42,8 @@ const struct route entries_routes[] = {
      ROUTE_BODY_JSON | ROUTE_BODY_OPTIONAL | ROUTE_IDEMPOTENT, NULL},
     {METHOD_POST, "/v1/dlq/{}/restore", entries_restore, SCOPE_DLQ_DISCARD, LIMIT_BODY_BYTES,
      ROUTE_BODY_JSON | ROUTE_BODY_OPTIONAL | ROUTE_IDEMPOTENT, NULL},
+    {METHOD_DELETE, "/v1/dlq/{}", entries_purge, SCOPE_DLQ_PURGE, LIMIT_BODY_BYTES,
+     ROUTE_BODY_JSON | ROUTE_BODY_OPTIONAL, NULL},
     {.pattern = NULL},
 };
 
@@ -119,7 +121,13 @@ void entries_list(struct call *c)
 
 /* --- one entry -------------------------------------------------------------------------------------------------- */
 
-/* The row named by the path. NULL: answered, also with 410 for what is past its retention. */
+static void answer_tombstone(struct call *c, const PGresult *res)
+{
+    response_problem(c->rs, 410, "purged", "The dead letter was purged.", NULL, 0);
+    json_object_set_new(c->rs->json, "purged", entry_view_decision(res, 0));
+}
+
+/* The row named by the path. NULL: answered, also with 410 for what is past its retention, or purged. */
 static PGresult *find_entry(struct call *c)
 {
     struct uuid id;
@@ -131,10 +139,13 @@ static PGresult *find_entry(struct call *c)
     }
     if (!route_db_ok(c, entry_view_find(c, &id, &res)))
         return NULL;
-    if (PQntuples(res) == 1 && !db_bool(res, 0, ENTRY_COL_EXPIRED))
+    bool purged = PQntuples(res) == 1 && db_int(res, 0, ENTRY_COL_STATE) == ENTRY_PURGED;
+    if (PQntuples(res) == 1 && !purged && !db_bool(res, 0, ENTRY_COL_EXPIRED))
         return res;
     if (PQntuples(res) == 0)
         route_not_found(c);
+    else if (purged && !db_bool(res, 0, ENTRY_COL_EXPIRED))
+        answer_tombstone(c, res);
     else
         response_problem(c->rs, 410, "expired", "The dead letter is past its project's retention.",
                          NULL, 0);
@@ -297,5 +308,46 @@ void entries_restore(struct call *c)
     json_t *body = route_body_object(c);
     if (body && fields_known(c, body, known, NULL))
         answer_decision(c, &restore, NULL);
+    json_decref(body);
+}
+
+static void purge(struct call *c, const PGresult *entry, const char *reason)
+{
+    struct uuid id;
+    struct db_args args;
+    PGresult *res;
+    char shown[IDS_TEXT_MAX];
+    db_uuid(entry, 0, ENTRY_COL_ID, &id);
+    ids_format(ID_ENTRY, &id, shown);
+    db_args_init(&args);
+    db_args_int(&args, c->who.project_id);
+    db_args_uuid(&args, &id);
+    db_args_int(&args, db_int(entry, 0, ENTRY_COL_DRAWER));
+    db_args_text(&args, reason);
+    db_args_text(&args, c->who.actor);
+    db_args_text(&args, shown);
+    db_args_text(&args, c->rq->id);
+    if (!route_db_ok(c, db_run(c->desk->db, &fcgi_sql[FCGI_SQL_ENTRY_PURGE], &args, &res)))
+        return;
+    if (PQntuples(res) == 1)
+        response_empty(c->rs, 204);
+    else
+        response_problem(c->rs, 409, "not-open",
+                         "Only an open or a discarded dead letter can be purged.", NULL, 0);
+    PQclear(res);
+}
+
+void entries_purge(struct call *c)
+{
+    static const char *const known[] = {"reason", NULL};
+    const char *reason;
+    json_t *body = route_body_object(c);
+    if (body && fields_known(c, body, known, NULL) &&
+        fields_string(c, body, "reason", 1, REASON_MAX, &reason)) {
+        PGresult *entry = find_entry(c);
+        if (entry)
+            purge(c, entry, reason);
+        PQclear(entry);
+    }
     json_decref(body);
 }

@@ -189,12 +189,11 @@ static void reason_names(char *out, size_t size)
 static bool refuse_value(struct list *l, const struct field *field, const char *name,
                          const char *value)
 {
-    char reasons[400], pointer[64];
+    char reasons[400];
     reason_names(reasons, sizeof reasons);
-    snprintf(pointer, sizeof pointer, "?%s", name);
-    response_field_problem(l->call->rs, 400, field->code, pointer, "%s does not take '%s', but %s.",
-                           name, strlen(value) <= 60 ? value : "(a long value)",
-                           field->allowed ? field->allowed : reasons);
+    list_refuse(l, 400, field->code, name, "%s does not take '%s', but %s.", name,
+                strlen(value) <= 60 ? value : "(a long value)",
+                field->allowed ? field->allowed : reasons);
     return false;
 }
 
@@ -257,27 +256,30 @@ static bool read_later(struct list *l)
     const char *scope = list_one(l, "scope", &ok);
     if (ok && scope && strcmp(scope, "destination") != 0) {
         bool system = strcmp(scope, "system") == 0;
-        response_field_problem(
-            l->call->rs, system ? 422 : 400, system ? "not-available" : FILTER, "?scope",
-            system ? "scope=system is not available yet." : "scope is destination or system.");
+        list_refuse(l, system ? 422 : 400, system ? "not-available" : FILTER, "scope", "%s",
+                    system ? "scope=system is not available yet."
+                           : "scope is destination or system.");
         return false;
     }
-    if (ok && request_query(l->call->rq, "q")) {
+    if (ok && list_has(l, "q")) {
         if (!principal_may(&l->call->who, SCOPE_DLQ_PAYLOAD)) {
             principal_refuse(l->call, SCOPE_DLQ_PAYLOAD);
             return false;
         }
-        response_field_problem(l->call->rs, 422, "not-available", "?q", "q is not available yet.");
+        list_refuse(l, 422, "not-available", "q", "q is not available yet.");
         return false;
     }
     return ok;
 }
 
-/* Open unless asked otherwise. All states are named when webhooks are: their index is ordered within one state. */
-static void settle_states(struct entry_filter *f)
+/* Open, or what the caller acts on, unless asked otherwise. All states are named when webhooks are: their index is
+ * ordered within one state. */
+static void settle_states(struct entry_filter *f, unsigned usual)
 {
-    if (!f->every_state && !f->fields[FIELD_STATE].given)
-        pg_array_int2(&open_array(f, FIELD_STATE)->values, ENTRY_OPEN);
+    bool given = f->every_state || f->fields[FIELD_STATE].given;
+    for (int16_t state = ENTRY_OPEN; !given && state < ENTRY_PURGED; state++)
+        if (usual & 1u << state)
+            pg_array_int2(&open_array(f, FIELD_STATE)->values, state);
     if (!f->every_state)
         return;
     pg_array_release(&f->fields[FIELD_STATE].values);
@@ -286,20 +288,25 @@ static void settle_states(struct entry_filter *f)
         pg_array_int2(&open_array(f, FIELD_STATE)->values, state);
 }
 
-bool entry_filter_read(struct entry_filter *f, struct list *l)
+bool entry_filter_read_of(struct entry_filter *f, struct list *l, unsigned usual)
 {
     *f = (struct entry_filter){.every_state = false};
     for (int i = 0; i < FIELDS; i++)
         if (!read_field(f, l, (enum field_index)i))
             return false;
-    settle_states(f);
+    settle_states(f, usual);
     return read_later(l);
+}
+
+bool entry_filter_read(struct entry_filter *f, struct list *l)
+{
+    return entry_filter_read_of(f, l, 1u << ENTRY_OPEN);
 }
 
 void entry_filter_open(struct entry_filter *f)
 {
     *f = (struct entry_filter){.every_state = false};
-    settle_states(f);
+    settle_states(f, 1u << ENTRY_OPEN);
 }
 
 void entry_filter_webhook(struct entry_filter *f, const struct uuid *webhook)
@@ -408,6 +415,22 @@ void entry_filter_page(struct entry_filter *f, long offset, int rows, struct buf
 {
     add_select(f, NULL, offset + rows, sql, args);
     buf_printf(sql, " OFFSET %ld LIMIT %d", offset, rows);
+}
+
+void entry_filter_set(const struct entry_filter *f, int64_t most, struct buf *sql,
+                      struct db_args *args)
+{
+    bool states = add_sources(f, sql, args);
+    buf_add_str(sql, " CROSS JOIN LATERAL (SELECT d.id, d.drawer, d.created_at, d.webhook_id, "
+                     "d.state FROM dead_letters d WHERE ");
+    add_conditions(f, true, sql, args);
+    if (states)
+        buf_add_str(sql, " AND d.state = s.v");
+    if (f->fields[FIELD_WEBHOOK].given)
+        buf_add_str(sql, " AND d.webhook_id = h.v");
+    buf_printf(sql, " ORDER BY d.created_at, d.id LIMIT %lld) x ORDER BY x.created_at, x.id",
+               (long long)most);
+    buf_printf(sql, " LIMIT %lld", (long long)most);
 }
 
 /* --- totals ----------------------------------------------------------------------------------------------------- */

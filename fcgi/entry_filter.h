@@ -1,5 +1,6 @@
 /*
- * entry_filter: the one grammar of filters over dead letters (API.md, GET /v1/dlq), from query parameters to SQL.
+ * entry_filter: the one grammar of filters over dead letters (API.md, GET /v1/dlq), from query parameters, or from the
+ * members of a JSON object (list_of_object), to SQL.
  *
  *     struct entry_filter f;
  *     if (entry_filter_read(&f, &list)) {                       // else a 4xx was answered
@@ -52,6 +53,8 @@ struct entry_filter {
 
 /* Reads all filters of the request. false: answered. To be released either way. */
 bool entry_filter_read(struct entry_filter *f, struct list *l);
+/* The same where it is not the open ones that are meant by no word on states: a bit for each, by number. */
+bool entry_filter_read_of(struct entry_filter *f, struct list *l, unsigned usual);
 /* What is open, without any request. */
 void entry_filter_open(struct entry_filter *f);
 /* Adds a webhook by its public id. */
@@ -65,6 +68,10 @@ void entry_filter_select(struct entry_filter *f, const struct list_key *after, i
 /* The same by page: after `offset` rows, which are read and passed over. For seed 000's routes only. */
 void entry_filter_page(struct entry_filter *f, long offset, int rows, struct buf *sql,
                        struct db_args *args);
+
+/* Appends a select of (id, drawer, created_at, webhook_id, state), oldest first, at most `most`: a set to act on. */
+void entry_filter_set(const struct entry_filter *f, int64_t most, struct buf *sql,
+                      struct db_args *args);
 
 /* A total as API.md "Lists" has it: exact from the counters where they cover the filter, else counted up to a cap. */
 struct entry_filter_total {

@@ -110,12 +110,19 @@ const char *entry_view_not_replayable(const PGresult *res, int row)
 {
     int64_t state = db_int(res, row, ENTRY_COL_STATE);
     if (state != ENTRY_OPEN)
-        return state == ENTRY_REPLAYING ? "already-replaying" : "not-open";
+        return state == ENTRY_REPLAYING ? "already-replaying"
+               : state == ENTRY_PURGED  ? "purged"
+                                        : "not-open";
     if (db_bool(res, row, ENTRY_COL_EXPIRED))
         return "payload-expired";
     if (db_bool(res, row, ENTRY_COL_WEBHOOK_DELETED))
         return "webhook-deleted";
     return db_bool(res, row, ENTRY_COL_WEBHOOK_ENABLED) ? NULL : "endpoint-disabled";
+}
+
+json_t *entry_view_decision(const PGresult *res, int row)
+{
+    return column_object(res, row, decision, N(decision));
 }
 
 json_t *entry_view_row(const PGresult *res, int row)
@@ -135,9 +142,8 @@ json_t *entry_view_row(const PGresult *res, int row)
     json_object_update(entry, rest);
     json_decref(rest);
     json_object_set_new(entry, "discarded",
-                        db_null(res, row, ENTRY_COL_DECIDED)
-                            ? json_null()
-                            : column_object(res, row, decision, N(decision)));
+                        db_null(res, row, ENTRY_COL_DECIDED) ? json_null()
+                                                             : entry_view_decision(res, row));
     return entry;
 }
 

@@ -56,12 +56,14 @@ enum db_status entry_view_rows(struct call *c, const char *select, const struct 
                                PGresult **res);
 
 json_t *entry_view_row(const PGresult *res, int row);
+/* Who decided on it, when and why: discarded, or purged. */
+json_t *entry_view_decision(const PGresult *res, int row);
 /* Where a list goes on after this row. */
 void entry_view_key(const PGresult *res, int row, struct list_key *key);
 
 /*
  * Why a row cannot be re-driven: "webhook-deleted", "endpoint-disabled", "already-replaying", "not-open",
- * "payload-expired"; NULL if it can.
+ * "payload-expired", "purged"; NULL if it can.
  */
 const char *entry_view_not_replayable(const PGresult *res, int row);
 

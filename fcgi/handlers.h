@@ -26,6 +26,8 @@ extern const struct route trials_routes[];
 extern const struct route ping_routes[];
 extern const struct route event_types_routes[];
 extern const struct route openapi_routes[];
+extern const struct route bulk_routes[];
+extern const struct route bulk_operations_routes[];
 
 /* events.c */
 route_handler events_post, events_batch;
@@ -42,10 +44,16 @@ route_handler webhook_rotate_post;
 route_handler webhook_health_get;
 /* entries.c, deliveries.c, legacy.c, overview.c */
 route_handler entries_list, entries_get, entries_payload, entries_attempt, entries_redrive,
-    entries_discard, entries_restore;
+    entries_discard, entries_restore, entries_purge;
 route_handler deliveries_list, deliveries_get, deliveries_replay, deliveries_cancel;
 route_handler legacy_list, legacy_webhook, legacy_retry;
 route_handler overview_get;
+
+/* bulk.c, bulk_operations.c */
+route_handler bulk_redrive, bulk_discard, bulk_restore, bulk_purge;
+route_handler bulk_operations_list, bulk_operations_get, bulk_operations_items,
+    bulk_operations_pause, bulk_operations_resume, bulk_operations_cancel, bulk_operations_retry,
+    bulk_operations_patch;
 
 /* trials.c, ping.c */
 route_handler trials_create, trials_get;

@@ -4,6 +4,7 @@
  */
 #include "fcgi/list.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,11 +22,22 @@
 #define TEXT_MAX BASE64_TEXT(SEALED_MAX)
 #define VALUES_BYTES_MAX 65536
 
+void list_refuse(struct list *l, int status, const char *code, const char *name, const char *fmt,
+                 ...)
+{
+    va_list args;
+    char pointer[80], detail[600];
+    snprintf(pointer, sizeof pointer, "%s%s%s", l->object ? l->place : "", l->object ? "/" : "?",
+             name);
+    va_start(args, fmt);
+    vsnprintf(detail, sizeof detail, fmt, args);
+    va_end(args);
+    response_field_problem(l->call->rs, status, code, pointer, "%s", detail);
+}
+
 static void bad_parameter(struct list *l, const char *code, const char *name, const char *why)
 {
-    char pointer[80];
-    snprintf(pointer, sizeof pointer, "?%s", name);
-    response_field_problem(l->call->rs, 400, code, pointer, "%s: %s.", name, why);
+    list_refuse(l, 400, code, name, "%s: %s.", name, why);
 }
 
 /* --- what a cursor is bound to -------------------------------------------------------------------------------------- */
@@ -185,8 +197,72 @@ void list_key_args(const struct list *l, struct db_args *a, struct list_key *key
 
 /* --- parameters ----------------------------------------------------------------------------------------------------- */
 
+static char *keep(struct list *l, const char *s, size_t len);
+
+void list_of_object(struct call *c, struct list *l, const json_t *object, const char *place)
+{
+    *l = (struct list){
+        .call = c, .object = object, .place = place, .limit = LIMIT_PAGE, .extra = json_object()};
+}
+
+static const json_t *member_of(const struct list *l, const char *name)
+{
+    const json_t *member = json_object_get(l->object, name);
+    return json_is_null(member) ? NULL : member;
+}
+
+/* A scalar as it would stand in a query; NULL: it is none, or there is no room. */
+static const char *text_of(struct list *l, const json_t *value)
+{
+    char number[24];
+    if (json_is_string(value))
+        return keep(l, json_string_value(value), json_string_length(value));
+    if (json_is_boolean(value))
+        return json_is_true(value) ? "true" : "false";
+    if (!json_is_integer(value))
+        return NULL;
+    int n = snprintf(number, sizeof number, "%lld", (long long)json_integer_value(value));
+    return keep(l, number, (size_t)n);
+}
+
+/* The values of a member, an array or one alone; -1: answered. */
+static int object_values(struct list *l, const char *name, const char **out, int max)
+{
+    const json_t *member = member_of(l, name);
+    int n = 0, count = !member ? 0 : json_is_array(member) ? (int)json_array_size(member) : 1;
+    for (int i = 0; i < count; i++) {
+        const json_t *value = json_is_array(member) ? json_array_get(member, (size_t)i) : member;
+        const char *text = n < max ? text_of(l, value) : NULL;
+        if (!text) {
+            bool many = n == max;
+            bad_parameter(
+                l, many ? "too-many-values" : "wrong-type", name,
+                many ? "has too many values"
+                     : "must be a string, a whole number, true or false, or an array of them");
+            return -1;
+        }
+        out[n++] = text;
+    }
+    return n;
+}
+
+static const char *object_one(struct list *l, const char *name, bool *ok)
+{
+    const char *value = NULL;
+    int n = object_values(l, name, &value, 1);
+    *ok = *ok && n >= 0;
+    return n == 1 ? value : NULL;
+}
+
+bool list_has(const struct list *l, const char *name)
+{
+    return l->object ? member_of(l, name) != NULL : request_query(l->call->rq, name) != NULL;
+}
+
 const char *list_one(struct list *l, const char *name, bool *ok)
 {
+    if (l->object)
+        return object_one(l, name, ok);
     const char *value = NULL;
     for (int i = 0; i < l->call->rq->nquery; i++) {
         if (strcmp(l->call->rq->query[i].name, name) != 0)
@@ -273,6 +349,8 @@ static bool seen(const char **values, int n, const char *value, size_t len)
 int list_values(struct list *l, const char *name, const char **out, int max)
 {
     int n = 0;
+    if (l->object)
+        return object_values(l, name, out, max);
     const struct request *rq = l->call->rq;
     for (int i = 0; i < rq->nquery; i++) {
         const char *p = strcmp(rq->query[i].name, name) == 0 ? rq->query[i].value : NULL;

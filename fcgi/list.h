@@ -46,10 +46,26 @@ struct list {
     size_t cursor_len;                       /* 0: first page */
     int64_t now_us;            /* of the first page; 0 until a relative time was met */
     unsigned char filters[16]; /* digest of everything a cursor is bound to */
+    const json_t *object;      /* filters are its members, not the query's (list_of_object) */
+    const char *place;         /* where the object stands in the body: "/filters" */
     json_t *extra;             /* members beside data and nextCursor; merged into the answer */
     char *values;              /* copies that list_values points into */
     size_t values_len, values_size;
 };
+
+/*
+ * Filters from a JSON object instead of the query, for calls that act on what a list shows: a member is a string, a
+ * number, true or false, or an array of such values (commas do not split). No limit, no cursor. `object` must outlive
+ * it; list_end as usual.
+ */
+void list_of_object(struct call *c, struct list *l, const json_t *object, const char *place);
+
+/* Answers a 400 (or another status) that names the parameter, or the member, of this name. printf-like. */
+void list_refuse(struct list *l, int status, const char *code, const char *name, const char *fmt,
+                 ...) __attribute__((format(printf, 5, 6)));
+
+/* Whether the filter was given at all. */
+bool list_has(const struct list *l, const char *name);
 
 /* Reads limit and cursor. `sort` names the order, one word. false: a 400 was answered, call nothing else. */
 bool list_begin(struct call *c, struct list *l, const char *sort);

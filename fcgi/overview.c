@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "common/states.h"
+#include "fcgi/bulk_view.h"
 #include "fcgi/column.h"
 #include "fcgi/entry_filter.h"
 #include "fcgi_sql.h"
@@ -126,12 +127,12 @@ static enum db_status add_groups(struct call *c, json_t *to)
 /* The call's project, into `to`. false: answered. */
 static bool add_overview(struct call *c, json_t *to)
 {
-    json_object_set_new(to, "operations",
-                        json_array()); /* bulk operations and alerts: later work */
-    json_object_set_new(to, "alertsFiring", json_integer(0));
+    json_t *operations = json_array();
+    json_object_set_new(to, "operations", operations);
+    json_object_set_new(to, "alertsFiring", json_integer(0)); /* alerts: later work */
     json_object_set_new(to, "silenced", json_integer(0));
     return route_db_ok(c, add_numbers(c, to)) && route_db_ok(c, add_open(c, to)) &&
-           route_db_ok(c, add_groups(c, to));
+           route_db_ok(c, add_groups(c, to)) && route_db_ok(c, bulk_view_active(c, operations));
 }
 
 static json_t *project_of(const PGresult *res, int row)

@@ -149,13 +149,14 @@ static void answer_refusal(struct call *c, const char *code)
         {"webhook-deleted", "The webhook of this dead letter was deleted."},
         {"endpoint-disabled", "The webhook is disabled. Enable it first."},
         {"payload-expired", "The dead letter is past its retention."},
+        {"purged", "The dead letter was purged."},
         {"not-open", "Only an open dead letter can be re-driven."},
     };
     const char *detail = "It cannot be re-driven.";
     for (size_t i = 0; i < sizeof details / sizeof *details; i++)
         if (is(code, details[i].code))
             detail = details[i].detail;
-    response_problem(c->rs, 409, code, detail, NULL, 0);
+    response_problem(c->rs, is(code, "purged") ? 410 : 409, code, detail, NULL, 0);
 }
 
 void redrive_answer(struct call *c)

@@ -24,7 +24,7 @@ enum redrive_mode { REDRIVE_SNAPSHOT, REDRIVE_CURRENT };
 struct redrive {
     struct uuid entry;
     struct uuid delivery;
-    const char *refusal; /* webhook-deleted endpoint-disabled payload-expired not-open */
+    const char *refusal; /* webhook-deleted endpoint-disabled payload-expired purged not-open */
     enum db_status status;
 };
 

@@ -18,6 +18,7 @@
 #include "common/log.h"
 #include "worker/clock.h"
 #include "worker/notices.h"
+#include "worker/operations.h"
 #include "worker_sql.h"
 
 #define LOCK_KEY                                                                                   \
@@ -168,8 +169,9 @@ static const struct {
     void (*run)(struct db *db);
     int64_t every_ms;
 } duties[] = {
-    {notices_flush, 1000}, {fold, 1000}, {sweep, 1000},       {drawers, 10000},
-    {keys, 60000},         {cut, 60000}, {tell_size, 300000},
+    {operations_step, LOOP_MS}, {notices_flush, 1000}, {fold, 1000},  {sweep, 1000},
+    {operations_mark, 5000},    {drawers, 10000},      {keys, 60000}, {cut, 60000},
+    {operations_cut, 60000},    {tell_size, 300000},
 };
 #define DUTIES (sizeof duties / sizeof *duties)
 

@@ -1,8 +1,9 @@
 -- name: delivery_cancel
 --
 -- Ends a waiting delivery: its hot row goes, a verdict without a request becomes its last attempt, and if it was a
--- re-drive its entry is open again. Nothing happens if the row is gone: a sender's completion deletes the same row, so
--- one of the two wins, and what a sender has in flight then is sent but not written down.
+-- re-drive its entry is open again, and the item of the operation that made it is cancelled. Nothing happens if the row
+-- is gone: a sender's completion deletes the same row, so one of the two wins, and what a sender has in flight then is
+-- sent but not written down.
 -- Locks: the hot row, the entry. Called by POST /v1/deliveries/{id}/cancel.
 --
 -- $1 project  $2 delivery  $3 the drawer of its source  $4 actor  $5 id as shown  $6 request id
@@ -28,6 +29,13 @@ WITH due AS (
     DELETE FROM redrives r
      USING gone g
      WHERE r.project_id = $1 AND r.delivery_id = $2
+    RETURNING r.operation, r.item
+), item AS (
+    INSERT INTO bulk_deltas (operation, outcome, n)
+    SELECT i.operation, 3, i.n FROM (
+        SELECT u.operation, dlo_item_end(u.operation, u.item, 3::smallint, 0::smallint, $2, NULL, NULL) AS n
+          FROM unlinked u WHERE u.operation IS NOT NULL OFFSET 0) i
+     WHERE i.n > 0
 ), reopened AS (
     UPDATE dead_letters d
        SET state = 1, updated_at = dlo_now()

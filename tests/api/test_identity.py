@@ -41,6 +41,20 @@ ROUTES = [
     ("POST", "/v1/dlq/{entry}/retry", "dlq:replay", b""),
     ("POST", "/v1/dlq/{entry}/discard", "dlq:discard", {"reason": "r"}),
     ("POST", "/v1/dlq/{entry}/restore", "dlq:discard", b""),
+    ("DELETE", "/v1/dlq/{entry}", "dlq:purge", None),
+    ("POST", "/v1/dlq/bulk-re-drive", "dlq:replay.bulk", {"all": True, "dryRun": True}),
+    ("POST", "/v1/dlq/bulk-discard", "dlq:discard", {"all": True, "dryRun": True}),
+    ("POST", "/v1/dlq/bulk-restore", "dlq:discard", {"all": True, "dryRun": True}),
+    ("POST", "/v1/dlq/bulk-purge", "dlq:purge", {"all": True, "dryRun": True}),
+    ("GET", "/v1/bulk-operations", "dlq:read", None),
+    ("GET", "/v1/bulk-operations/{operation}", "dlq:read", None),
+    ("GET", "/v1/bulk-operations/{operation}/items", "dlq:read", None),
+    # and the scope of what it does, once it is found: tests/api/test_bulk.py
+    ("POST", "/v1/bulk-operations/{operation}/pause", "dlq:read", b""),
+    ("POST", "/v1/bulk-operations/{operation}/resume", "dlq:read", b""),
+    ("POST", "/v1/bulk-operations/{operation}/cancel", "dlq:read", b""),
+    ("POST", "/v1/bulk-operations/{operation}/retry-failed", "dlq:read", b""),
+    ("PATCH", "/v1/bulk-operations/{operation}", "dlq:read", {"ratePerSecond": 1}),
     ("GET", "/v1/deliveries", "events:read", None),
     ("GET", "/v1/deliveries/{delivery}", "events:read", None),
     ("POST", "/v1/deliveries/{delivery}/replay", "dlq:replay", b""),
@@ -72,8 +86,10 @@ class Tenant:
         assert key.status == 201, key
         made = self.project.call("PUT", "/v1/event-types/order.mine", {"description": "d"})
         assert made.status == 201, made
-        self.objects = {"event": entry["eventId"], "webhook": entry["webhookId"], "entry": entry["id"],
-                        "delivery": entry["deliveryId"], "key": key.json()["id"], "type": "order.mine"}
+        planned = self.project.post("/v1/dlq/bulk-restore", {"all": True}, headers={"Idempotency-Key": "tenant"})
+        assert planned.status == 202, planned
+        self.objects = {"operation": planned.json()["id"], "event": entry["eventId"],
+                        "webhook": entry["webhookId"], "entry": entry["id"], "delivery": entry["deliveryId"], "key": key.json()["id"], "type": "order.mine"}
 
     def fill(self, path):
         return path.format(**self.objects)

@@ -48,7 +48,8 @@ def checks(cluster, database):
     with cluster.connect("dlo_owner", database, autocommit=False) as conn:
         rows = conn.execute("""SELECT conrelid::regclass::text, pg_get_constraintdef(oid) FROM pg_constraint
                                 WHERE contype = 'c' AND conrelid IN ('dead_letters'::regclass, 'attempts'::regclass,
-                                      'ready'::regclass, 'later'::regclass)""").fetchall()
+                                      'ready'::regclass, 'later'::regclass, 'bulk_operations'::regclass,
+                                      'bulk_items'::regclass)""").fetchall()
     for table, text in rows:
         column = re.search(r"\(\(*(\w+)", text[len("CHECK "):]).group(1)
         numbers = [int(n) for n in re.findall(r"\b\d+\b", text)]
@@ -64,6 +65,10 @@ def checks(cluster, database):
     ("attempts", "kind", "attempt_kind", ()),
     ("ready", "class", "delivery_class", ()),
     ("later", "class", "delivery_class", ()),
+    ("bulk_operations", "kind", "operation_kind", ()),
+    ("bulk_operations", "state", "operation_state", ()),
+    ("bulk_items", "outcome", "item_outcome", ()),
+    ("bulk_items", "cause", "item_cause", ()),
 ])
 def test_constraint_takes_exactly_the_enum(checks, table, column, name, without):
     numbers = [n for constant, n in enum(name).items() if constant not in without]
@@ -97,3 +102,25 @@ def test_no_event_leads_two_ways():
 def test_every_state_but_expired_can_be_reached():
     reached = {"ENTRY_OPEN"} | {after for _, _, after in transitions()}
     assert set(enum("entry_state")) - reached == {"ENTRY_EXPIRED"}
+
+
+ENDS = {"OPERATION_CANCELLED", "OPERATION_COMPLETED", "OPERATION_COMPLETED_WITH_FAILURES", "OPERATION_FAILED"}
+
+
+def operation_transitions():
+    return re.findall(r"\{(OPERATION_\w+), (OPERATION_\w+), (OPERATION_\w+),\s", SOURCE)
+
+
+def test_operation_states_are_the_words_of_the_api():
+    assert list(names("operation_names").values()) and set(names("operation_names").values()) == {
+        "planned", "running", "paused", "cancelling", "cancelled", "completed", "completed_with_failures", "failed"}
+
+
+def test_every_operation_can_end_and_no_end_is_left():
+    found = operation_transitions()
+    states = set(enum("operation_state"))
+    assert {s for one in found for s in (one[0], one[2])} == states
+    assert not ENDS & {start for start, _, _ in found}
+    for start in states - ENDS:
+        assert (start, "OPERATION_EXPIRE", "OPERATION_FAILED") in found
+    assert len({(start, event) for start, event, _ in found}) == len(found)

@@ -117,15 +117,29 @@ told AS (
 -- re-drives that ended: the entry they were made from learns it
 ended AS MATERIALIZED (
     DELETE FROM redrives x
-     USING (SELECT g.outcome, q.tid FROM gone g CROSS JOIN LATERAL (
+     USING (SELECT g.outcome, g.made_entry_id, q.tid FROM gone g CROSS JOIN LATERAL (
                 SELECT o.ctid AS tid FROM redrives o WHERE o.delivery_id = g.delivery_id LIMIT 1) q
              WHERE g.entry_id IS NOT NULL AND g.outcome <> 1) r
      WHERE x.ctid = r.tid
-    RETURNING x.entry_id, x.entry_drawer, x.project_id, r.outcome),
+    RETURNING x.entry_id, x.entry_drawer, x.project_id, x.delivery_id, x.operation, x.item, r.outcome, r.made_entry_id),
 origin AS MATERIALIZED (
-    SELECT m.* FROM ended e CROSS JOIN LATERAL
-           dlo_entry_move(e.project_id, e.entry_drawer, e.entry_id, 2::int2,
-                          CASE WHEN e.outcome = 0 THEN 3 ELSE 4 END::int2) m),
+    SELECT m.* FROM (
+        SELECT array_agg(e.project_id) AS projects, array_agg(e.entry_drawer) AS drawers, array_agg(e.entry_id) AS entries,
+               array_agg(CASE WHEN e.outcome = 0 THEN 3 ELSE 4 END::int2) AS states
+          FROM ended e) a
+     CROSS JOIN LATERAL dlo_entries_move(a.projects, a.drawers, a.entries, 2::int2, a.states, NULL) m
+     WHERE a.entries IS NOT NULL),
+-- and the item of the operation that made them, if one did
+items AS (
+    INSERT INTO bulk_deltas (operation, outcome, n)
+    SELECT i.operation, i.outcome, sum(i.n) FROM (
+        SELECT e.operation, CASE WHEN e.outcome = 0 THEN 1 ELSE 2 END::int2 AS outcome,
+               dlo_item_end(e.operation, e.item, CASE WHEN e.outcome = 0 THEN 1 ELSE 2 END::int2, 0::int2, e.delivery_id,
+                            CASE WHEN e.outcome = 2 THEN e.made_entry_id END,
+                            CASE WHEN e.outcome = 2 THEN dlo_drawer(dlo_now(), (
+                                SELECT p.retention_s FROM projects p WHERE p.id = e.project_id)) END) AS n
+          FROM ended e WHERE e.operation IS NOT NULL OFFSET 0) i
+     GROUP BY 1, 2 HAVING sum(i.n) > 0),
 counted AS (
     INSERT INTO dlq_deltas (project_id, webhook_id, channel, reason, state, n)
     SELECT project_id, webhook_id, coalesce(channel, ''), reason, state, sum(n) FROM (

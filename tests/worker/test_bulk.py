@@ -1,0 +1,308 @@
+"""Bulk operations under way: their pace, pause and cancel, the probe, and kill -9 of everything in the middle."""
+
+import itertools
+import signal
+import time
+
+import pytest
+
+from harness.wait import eventually, stays
+
+ANY = {"If-Match": "*"}
+keys = itertools.count(1)
+
+FILL = """
+WITH p AS (SELECT id, dlo_drawer(dlo_now(), retention_s) AS drawer FROM projects WHERE id = %(project)s),
+e AS MATERIALIZED (
+    SELECT i, (lpad(to_hex((extract(epoch FROM dlo_now()) * 1000)::bigint), 12, '0') || '7' || lpad(to_hex(i %% 4096), 3, '0')
+               || right(replace(gen_random_uuid()::text, '-', ''), 16))::uuid AS id FROM generate_series(1, %(n)s) i),
+letters AS (
+    INSERT INTO dead_letters (drawer, project_id, id, webhook_id, delivery_id, event_id, created_at, updated_at, state, reason,
+        permanent, intentional, last_status, attempt_count, generation, fingerprint_version, fingerprint, event_type, channel)
+    SELECT p.drawer, p.id, e.id, w.id, gen_random_uuid(), gen_random_uuid(), dlo_now() + e.i * interval '1 us', dlo_now(), 1, 2,
+           false, false, 503, 1, 0, 1, '\\x00'::bytea, 'order.paid', 'bulk'
+      FROM p, e, webhooks w WHERE w.public_id = %(hook)s::uuid),
+bodies AS (
+    INSERT INTO dead_letter_bodies (drawer, project_id, id, url, attempts, payload)
+    SELECT p.drawer, p.id, e.id, 'http://x.test/', '[]', convert_to('{"n":' || e.i || '}', 'UTF8') FROM p, e)
+INSERT INTO dlq_deltas (project_id, webhook_id, channel, reason, state, n)
+SELECT %(project)s, w.id, 'bulk', 2, 1, %(n)s FROM webhooks w WHERE w.public_id = %(hook)s::uuid
+"""
+
+
+def fill(project, n, url, **hook):
+    """Open entries of one webhook, made by the database itself; the webhook."""
+    made = project.webhook(url, **hook)
+    public = project.stack.value("SELECT public_id FROM webhooks WHERE project_id = %s ORDER BY id DESC LIMIT 1", [project.number])
+    project.stack.sql(FILL, {"project": project.number, "n": n, "hook": str(public)})
+    return made
+
+
+def start(project, kind="re-drive", **body):
+    got = project.post(f"/v1/dlq/bulk-{kind}", {"all": True, **body}, headers={"Idempotency-Key": f"w-{next(keys)}"})
+    assert got.status == 202, got
+    return got.json()
+
+
+def look(project, op):
+    got = project.get(f"/v1/bulk-operations/{op['id']}")
+    assert got.status == 200, got
+    counts = got.json()["counts"]
+    assert sum(counts[n] for n in ("notStarted", "sent", "succeeded", "failed", "skipped")) == counts["total"], counts
+    return got.json()
+
+
+def reaches(project, op, state, timeout=30):
+    return eventually(lambda: (o := look(project, op))["state"] == state and o, timeout, 0.1)
+
+
+def by_items(project, op):
+    """The counts as the items themselves have them."""
+    rows = project.stack.sql("""SELECT CASE WHEN i.item > o.fed THEN 'notStarted' ELSE
+        (ARRAY['sent', 'succeeded', 'failed', 'cancelled', 'skipped'])[1 + i.outcome] END, count(*)
+        FROM bulk_items i JOIN bulk_operations o ON o.number = i.operation
+        WHERE o.project_id = %s AND dlo_id('op', o.id) = %s GROUP BY 1""", [project.number, op["id"]])
+    return dict(rows)
+
+
+def agree(project, op):
+    """Counts and items say the same."""
+    counts = look(project, op)["counts"]
+    found = by_items(project, op)
+    for name in ("notStarted", "sent", "succeeded", "failed"):
+        assert counts[name] == found.get(name, 0), (counts, found)
+    assert counts["skipped"] == found.get("skipped", 0) + found.get("cancelled", 0)
+    return counts
+
+
+def states(project):
+    return dict(project.stack.sql("SELECT state, count(*) FROM dead_letters WHERE project_id = %s GROUP BY 1", [project.number]))
+
+
+OPEN, REPLAYING, RESOLVED, REFAILED = 1, 2, 3, 4
+
+
+# --- pace -------------------------------------------------------------------------------------------------------------
+
+
+def test_rate_is_kept(project, peer):
+    fill(project, 200, peer.url(peer.path(record=False)))
+    op = start(project, ratePerSecond=20)
+    began = time.monotonic()
+    after = eventually(lambda: (o := look(project, op))["counts"]["succeeded"] >= 60 and o, 20, 0.1)
+    took = time.monotonic() - began
+    assert after["counts"]["succeeded"] <= 20 * (took + 2.5)
+    assert took > 0.5
+    assert 0 < after["etaSeconds"] < 60
+    project.patch(f"/v1/bulk-operations/{op['id']}", {"ratePerSecond": 1000})
+    assert reaches(project, op, "completed")["counts"]["succeeded"] == 200
+    assert agree(project, op)["total"] == 200
+
+
+def test_fifty_thousand_within_a_minute(project, peer):
+    hook = fill(project, 50_000, peer.url(path := peer.path(record=False)), maxConcurrency=200)
+    began = time.monotonic()
+    op = start(project, ratePerSecond=2000)
+    after = reaches(project, op, "completed", 90)
+    took = time.monotonic() - began
+    print(f"50,000 items in {took:.1f} s")
+    assert after["counts"]["succeeded"] == 50_000 and agree(project, op)
+    assert states(project) == {RESOLVED: 50_000} and hook
+    assert peer.count(path) == 50_000
+    assert project.get("/v1/dlq?state=resolved&count=exact").json()["total"] == 50_000
+    assert took < 60
+
+
+def test_never_more_under_way_than_the_bound(project, peer):
+    hook = fill(project, 6000, peer.url(peer.path()))
+    project.post(f"/v1/webhooks/{hook['id']}/pause")
+    op = start(project, ratePerSecond=2000)
+    eventually(lambda: project.rows("ready") >= 4000, 30, 0.2)
+    stays(lambda: project.rows("ready") == 4000, 1.5, 0.3)
+    assert look(project, op)["counts"]["notStarted"] == 2000
+    project.post(f"/v1/bulk-operations/{op['id']}/cancel")
+    after = reaches(project, op, "cancelled")
+    assert after["counts"]["cancelled"] == 4000 and after["counts"]["notStarted"] == 2000 and agree(project, op)
+    assert states(project) == {OPEN: 6000} and project.rows("ready") == project.rows("redrives") == 0
+    assert project.get("/v1/dlq?count=exact").json()["total"] == 6000
+
+
+@pytest.mark.parametrize("kind", ["discard", "purge"])
+def test_letting_go_of_many(project, peer, kind):
+    fill(project, 5000, peer.url(peer.path()))
+    op = start(project, kind, reason="r")
+    assert reaches(project, op, "completed")["counts"]["succeeded"] == 5000
+    assert agree(project, op) and project.get("/v1/dlq?count=exact").json()["total"] == 0
+    assert states(project) == {5 if kind == "discard" else 7: 5000}
+
+
+# --- steering ---------------------------------------------------------------------------------------------------------
+
+
+def test_pause_and_resume_under_way(project, peer):
+    fill(project, 400, peer.url(path := peer.path(record=False)))
+    op = start(project, ratePerSecond=100)
+    eventually(lambda: look(project, op)["counts"]["succeeded"] > 20, 20)
+    project.post(f"/v1/bulk-operations/{op['id']}/pause")
+    still = eventually(lambda: (o := look(project, op))["counts"]["sent"] == 0 and o)["counts"]
+    assert 0 < still["notStarted"] < 400
+    stays(lambda: look(project, op)["counts"] == still, 1.2, 0.2)
+    project.post(f"/v1/bulk-operations/{op['id']}/resume")
+    assert reaches(project, op, "completed")["counts"]["succeeded"] == 400
+    assert peer.count(path) == 400 and agree(project, op)
+
+
+def test_cancel_under_way_adds_up(project, peer):
+    fill(project, 500, peer.url(path := peer.path(record=False)))
+    op = start(project, ratePerSecond=100)
+    eventually(lambda: look(project, op)["counts"]["succeeded"] > 150, 20)
+    project.post(f"/v1/bulk-operations/{op['id']}/cancel")
+    after = reaches(project, op, "cancelled")["counts"]
+    assert after["notStarted"] > 0 and after["sent"] == 0 and after["succeeded"] == peer.count(path)
+    assert states(project) == {OPEN: after["notStarted"], RESOLVED: after["succeeded"]} and agree(project, op)
+
+
+def test_cancel_takes_back_what_waits_for_a_retry(project, peer):
+    fill(project, 5, peer.url(peer.path("/status/503")), retrySchedule=[3600])
+    op = start(project)
+    eventually(lambda: project.rows("later") == 5)
+    project.post(f"/v1/bulk-operations/{op['id']}/cancel")
+    after = reaches(project, op, "cancelled")["counts"]
+    assert after["cancelled"] == 5 and project.rows("later") == 0 and states(project) == {OPEN: 5} and agree(project, op)
+
+
+def test_operation_ends_after_seven_days(project, peer, clock):
+    fill(project, 3, peer.url(peer.path("/status/503")), retrySchedule=[86400])
+    op = start(project)
+    eventually(lambda: project.rows("later") == 3)
+    project.post(f"/v1/bulk-operations/{op['id']}/pause")
+    project.stack.sql("UPDATE bulk_operations SET created_at = created_at - interval '8 d', start_at = start_at - interval '8 d'")
+    after = reaches(project, op, "failed")
+    assert after["stateReason"] and after["counts"]["cancelled"] == 3 and states(project) == {OPEN: 3} and agree(project, op)
+
+
+# --- the probe --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode, hook", [("/status/400", {}), ("/status/503", {"retrySchedule": [3600]})])
+def test_probe_stops_at_a_receiver_that_fails(project, peer, mode, hook):
+    fill(project, 500, peer.url(path := peer.path(mode)), **hook)
+    op = start(project, probe=True, ratePerSecond=1000)
+    after = reaches(project, op, "paused")
+    assert after["stateReason"].startswith("probe: 1 of 1 failed") and after["counts"]["notStarted"] == 499
+    assert peer.count(path) == 1 and after["probe"] is True
+
+
+def test_probe_begins_again_when_resumed(project, peer):
+    hook = fill(project, 100, peer.url(peer.path("/status/400")))
+    op = start(project, probe=True)
+    reaches(project, op, "paused")
+    project.post(f"/v1/bulk-operations/{op['id']}/resume")
+    assert eventually(lambda: (o := look(project, op))["counts"]["failed"] == 2 and o["state"] == "paused" and o)
+    project.patch(f"/v1/webhooks/{hook['id']}", {"url": peer.url(peer.path())}, headers=ANY)
+    project.post(f"/v1/bulk-operations/{op['id']}/resume")
+    after = reaches(project, op, "completed_with_failures")["counts"]
+    assert after["failed"] == 2 and after["succeeded"] == 98 and agree(project, op)
+
+
+def test_probe_ramps_up(project, peer):
+    fill(project, 120, peer.url(peer.path()))
+    op = start(project, probe=True, ratePerSecond=1000)
+    seen = set()
+
+    def over():
+        seen.add(project.stack.value("SELECT probe_size FROM bulk_operations WHERE project_id = %s", [project.number]))
+        return look(project, op)["state"] == "completed"
+
+    eventually(over, 30)
+    assert seen >= {5, 20, 40} and max(seen) == 80 and agree(project, op)["succeeded"] == 120
+
+
+# --- lifetimes --------------------------------------------------------------------------------------------------------
+
+
+def test_what_expires_before_its_turn_is_skipped(stack, peer, clock):
+    project = stack.project(days=1)
+    fill(project, 10, peer.url(path := peer.path()))
+    op = start(project, startAt=stack.value("SELECT dlo_iso(dlo_now() + interval '20 hours')"))
+    stack.sql("UPDATE dead_letters SET created_at = created_at - interval '8 hours' WHERE project_id = %s AND id IN"
+              " (SELECT entry_id FROM bulk_items i JOIN bulk_operations o ON o.number = i.operation"
+              "   WHERE o.project_id = %s AND i.item <= 4)", [project.number, project.number])
+    clock("20 hours 1 minute")
+    after = reaches(project, op, "completed")
+    assert after["counts"]["skipped"] == 4 and after["counts"]["succeeded"] == 6 and peer.count(path) == 6
+    skipped = project.get(f"/v1/bulk-operations/{op['id']}/items?outcome=skipped").json()["data"]
+    assert {i["cause"] for i in skipped} == {"expired"} and [i["item"] for i in skipped] == [1, 2, 3, 4]
+
+
+# --- kill -9 ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def own_stack(make_stack):
+    """One that may be killed."""
+    return make_stack(senders=1)
+
+
+def once_each(project, peer, path, op, n):
+    """Every entry was re-driven once: one delivery each, and the counts say so."""
+    assert agree(project, op) == {"total": n, "notStarted": 0, "sent": 0, "succeeded": n, "failed": 0, "skipped": 0, "cancelled": 0}
+    assert states(project) == {RESOLVED: n}
+    assert project.rows("ready") == project.rows("later") == project.rows("redrives") == 0
+    assert project.stack.value("SELECT count(*) FROM attempts WHERE project_id = %s AND ends", [project.number]) == n
+    assert project.stack.value("SELECT count(DISTINCT entry_id) FROM attempts WHERE project_id = %s", [project.number]) == n
+    assert len(peer.ids(path)) == n
+
+
+def test_worker_killed_in_the_middle(own_stack, peer):
+    project = own_stack.project()
+    fill(project, 3000, peer.url(path := peer.path(record=False)))
+    op = start(project, ratePerSecond=500)
+    for done in (300, 900, 1500):
+        eventually(lambda: look(project, op)["counts"]["succeeded"] > done, 40, 0.05)
+        own_stack.processes["worker"].kill()
+        own_stack.processes.pop("worker")
+        look(project, op)
+        own_stack.start_worker()
+    reaches(project, op, "completed", 60)
+    once_each(project, peer, path, op, 3000)
+
+
+def test_database_killed_in_the_middle(own_stack, peer):
+    project = own_stack.project()
+    fill(project, 3000, peer.url(path := peer.path(record=False)))
+    op = start(project, ratePerSecond=500)
+    for done in (300, 1200):
+        eventually(lambda: look(project, op)["counts"]["succeeded"] > done, 40, 0.05)
+        own_stack.cluster.kill_and_restart()
+    eventually(lambda: project.get(f"/v1/bulk-operations/{op['id']}").status == 200, 30, 0.2)
+    reaches(project, op, "completed", 60)
+    once_each(project, peer, path, op, 3000)
+
+
+def test_maintainer_killed_while_it_lets_go(own_stack, peer):
+    project = own_stack.project()
+    fill(project, 20_000, peer.url(peer.path()))
+    op = start(project, "purge")
+    for done in (1000, 9000):
+        eventually(lambda: look(project, op)["counts"]["succeeded"] > done, 40, 0.02)
+        own_stack.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'dlo-maintainer'")
+    reaches(project, op, "completed", 60)
+    assert agree(project, op)["succeeded"] == 20_000 and states(project) == {7: 20_000}
+
+
+def test_operation_whose_statement_fails_ends(own_stack, peer):
+    project = own_stack.project()
+    fill(project, 10, peer.url(peer.path()))
+    own_stack.sql("ALTER TABLE bulk_items RENAME COLUMN item TO broken")
+    try:
+        op = start_by_hand(own_stack, project)
+        eventually(lambda: own_stack.value("SELECT state FROM bulk_operations WHERE id = %s", [op]) == 8)
+        assert own_stack.value("SELECT cause FROM bulk_operations WHERE id = %s", [op])
+    finally:
+        own_stack.sql("ALTER TABLE bulk_items RENAME COLUMN broken TO item")
+
+
+def start_by_hand(stack, project):
+    return stack.value("""INSERT INTO bulk_operations (id, project_id, kind, state, query, actor, anew, truncated, total, start_at)
+        VALUES (gen_random_uuid(), %s, 1, 2, '{}', 'cli', false, false, 10, dlo_now()) RETURNING id""", [project.number])

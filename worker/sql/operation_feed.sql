@@ -1,0 +1,52 @@
+-- name: operation_feed
+-- params: $1 operation uuid, $2 ids for new deliveries uuid[], $3 most of it under way int4, $4 what the last turn skipped int4
+-- returns: items taken int8, re-drives made int8
+-- locks: the operation, the entries it re-drives
+-- called by: maintainer, for a running re-drive: the next items in order, as many as its pace allows. Entry, link, queue,
+--            counts, what is skipped and how far it got are one statement: killed anywhere, it goes on with the next item.
+WITH turn AS MATERIALIZED (
+    SELECT * FROM dlo_operation_turn($1::uuid, cardinality($2::uuid[]), $3::int4, $4::int4)),
+items AS MATERIALIZED (
+    SELECT t.number, t.project_id, t.anew, i.item, i.entry_id, i.drawer, ($2::uuid[])[i.item - t.fed] AS delivery
+      FROM turn t CROSS JOIN LATERAL (
+        SELECT b.item, b.entry_id, b.drawer FROM bulk_items b
+         WHERE b.operation = t.number AND b.item > t.fed AND b.item <= t.fed + t.n
+         ORDER BY b.item) i),
+seen AS MATERIALIZED (
+    SELECT i.number, i.project_id, i.item, i.entry_id, i.delivery, l.*
+      FROM items i CROSS JOIN LATERAL dlo_item_look(i.project_id, i.drawer, i.entry_id, i.anew) l),
+moved AS MATERIALIZED (
+    SELECT m.entry_id
+      FROM (SELECT array_agg(project_id) AS projects, array_agg(drawer) AS drawers, array_agg(entry_id) AS entries,
+                   array_agg(2::int2) AS states, array_agg(delivery) AS deliveries
+              FROM seen WHERE cause = 0) a
+     CROSS JOIN LATERAL dlo_entries_move(a.projects, a.drawers, a.entries, 1::int2, a.states, a.deliveries) m
+     WHERE a.entries IS NOT NULL),
+-- what was open when it was looked at and is not any more: somebody was faster
+made AS MATERIALIZED (
+    SELECT s.number, s.project_id, s.item, s.entry_id, s.delivery, s.drawer, s.webhook_id, s.shard, s.event_id, s.channel,
+           s.reason, s.generation, s.payload_bytes, s.shaped, s.counted,
+           CASE WHEN s.cause > 0 THEN s.cause WHEN m.entry_id IS NULL THEN 4 ELSE 0 END::int2 AS cause
+      FROM seen s LEFT JOIN moved m ON m.entry_id = s.entry_id),
+linked AS (
+    INSERT INTO redrives (delivery_id, entry_id, entry_drawer, project_id, operation, item)
+    SELECT delivery, entry_id, drawer, project_id, number, item FROM made WHERE cause = 0),
+queued AS (
+    INSERT INTO ready (shard, project_id, webhook_id, payload_bytes, source_drawer, tries, class, generation,
+                       delivery_id, event_id, entry_id, created_at, ready_at, shaped)
+    SELECT shard, project_id, webhook_id, payload_bytes, drawer, 0, 2, generation + 1, delivery, event_id, entry_id,
+           dlo_now(), dlo_now(), shaped
+      FROM made WHERE cause = 0 ORDER BY item),
+counts AS (
+    INSERT INTO dlq_deltas (project_id, webhook_id, channel, reason, state, n)
+    SELECT m.project_id, m.webhook_id, coalesce(m.channel, ''), m.reason, s.state, sum(s.n)
+      FROM made m, (VALUES (1::int2, -1), (2::int2, 1)) AS s(state, n)
+     WHERE m.cause = 0 AND m.counted
+     GROUP BY 1, 2, 3, 4, 5),
+ended AS (
+    INSERT INTO bulk_deltas (operation, outcome, n)
+    SELECT e.number, 4, sum(e.n) FROM (
+        SELECT number, dlo_item_end(number, item, 4::int2, cause, NULL, NULL, NULL) AS n
+          FROM made WHERE cause > 0 OFFSET 0) e
+     GROUP BY 1)
+SELECT count(*), count(*) FILTER (WHERE cause = 0) FROM made
