@@ -124,6 +124,10 @@ void destination_begin(struct destination *d, struct delivery *row, int64_t now_
     d->inflight++;
     d->inflight_bytes += (size_t)row->counted_bytes;
     d->lanes[row->class_].inflight++;
+}
+
+void destination_request_begins(struct destination *d, int64_t now_ms)
+{
     bucket_take(&d->rate, d->set.rate_per_second, now_ms);
     breaker_began(&d->breaker, now_ms);
 }

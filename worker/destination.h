@@ -112,6 +112,8 @@ void destination_forget_queue(struct destination *d, struct delivery_table *held
 /* A delivery is being worked on from here (shaped, then sent), and no more. */
 void destination_begin(struct destination *d, struct delivery *row, int64_t now_ms);
 void destination_end(struct destination *d, struct delivery *row, int64_t now_ms);
+/* It is a request from here on, which its rate and its breaker count: shaping is none. */
+void destination_request_begins(struct destination *d, int64_t now_ms);
 
 /* The window grows only while no other destination waits for its turn (`spare`): with thousands of busy destinations a wider one would
  * open connections and send nothing sooner (measured: 11 connections a receiver for 20 deliveries). */
