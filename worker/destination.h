@@ -94,6 +94,8 @@ struct destination {
 
 /* Nothing is known of its receiver. True: that closed its circuit. */
 bool destination_begin_anew(struct destination *d);
+/* Its past trouble does not count, but that it once answered does: it need not stand in line with those who never did. */
+bool destination_forgive(struct destination *d);
 bool destination_held(const struct destination *d); /* paused, disabled or deleted */
 /* May anything be sent to it now, as far as it is concerned? */
 bool destination_may_send(const struct destination *d, int64_t now_ms);
