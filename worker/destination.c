@@ -31,12 +31,18 @@ void destination_free(struct destination *d)
 
 bool destination_begin_anew(struct destination *d)
 {
-    d->window =
-        d->inflight + 1; /* what hangs at an address it had must not keep it from the new one */
+    d->proven = false;
+    return destination_forgive(d);
+}
+
+bool destination_forgive(struct destination *d)
+{
+    /* what still hangs must not keep it from trying */
+    d->window = d->inflight + 1;
     d->threshold = LIMIT_CONCURRENCY;
     d->blocked_until_ms = 0;
     d->recent = (struct recent){0};
-    d->proven = d->in_trouble = d->hung = false;
+    d->in_trouble = d->hung = false;
     return breaker_reset(&d->breaker);
 }
 
@@ -124,6 +130,10 @@ void destination_begin(struct destination *d, struct delivery *row, int64_t now_
     d->inflight++;
     d->inflight_bytes += (size_t)row->counted_bytes;
     d->lanes[row->class_].inflight++;
+}
+
+void destination_request_begins(struct destination *d, int64_t now_ms)
+{
     bucket_take(&d->rate, d->set.rate_per_second, now_ms);
     breaker_began(&d->breaker, now_ms);
 }

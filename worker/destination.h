@@ -94,6 +94,8 @@ struct destination {
 
 /* Nothing is known of its receiver. True: that closed its circuit. */
 bool destination_begin_anew(struct destination *d);
+/* Its past trouble does not count, but that it once answered does: it need not stand in line with those who never did. */
+bool destination_forgive(struct destination *d);
 bool destination_held(const struct destination *d); /* paused, disabled or deleted */
 /* May anything be sent to it now, as far as it is concerned? */
 bool destination_may_send(const struct destination *d, int64_t now_ms);
@@ -112,6 +114,8 @@ void destination_forget_queue(struct destination *d, struct delivery_table *held
 /* A delivery is being worked on from here (shaped, then sent), and no more. */
 void destination_begin(struct destination *d, struct delivery *row, int64_t now_ms);
 void destination_end(struct destination *d, struct delivery *row, int64_t now_ms);
+/* It is a request from here on, which its rate and its breaker count: shaping is none. */
+void destination_request_begins(struct destination *d, int64_t now_ms);
 
 /* The window grows only while no other destination waits for its turn (`spare`): with thousands of busy destinations a wider one would
  * open connections and send nothing sooner (measured: 11 connections a receiver for 20 deliveries). */

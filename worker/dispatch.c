@@ -49,6 +49,7 @@ static void start_transfer(struct sender *s, struct attempt *a, const struct soc
         return;
     }
     admission_begin(&s->admission, d, row, s->now_ms);
+    destination_request_begins(d, s->now_ms);
     remotes_begin(s->remotes, row->remote, s->now_ms);
     inject_fault(s, row);
 }

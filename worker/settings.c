@@ -175,12 +175,9 @@ static void read_breaker(struct breaker *b, const PGresult *res, int i)
     }
 }
 
-/* Another address, or somebody enabled it again: what was learnt about the receiver is void. */
-static bool begins_anew(const struct destination_settings *was,
-                        const struct destination_settings *is)
+static bool moved(const struct destination_settings *was, const struct destination_settings *is)
 {
-    bool moved = was->url.url && is->url.url && strcmp(was->url.url, is->url.url) != 0;
-    return moved || (!was->enabled && is->enabled);
+    return was->url.url && is->url.url && strcmp(was->url.url, is->url.url) != 0;
 }
 
 static void apply(struct reader *r, struct destination *d, struct destination_settings *s,
@@ -190,8 +187,10 @@ static void apply(struct reader *r, struct destination *d, struct destination_se
     bool changed = false;
     if (first)
         read_breaker(&d->breaker, res, i);
-    else if (begins_anew(&d->set, s))
+    else if (moved(&d->set, s))
         changed = destination_begin_anew(d);
+    else if (!d->set.enabled && s->enabled) /* somebody says that its trouble is over */
+        changed = destination_forgive(d);
     if (!first && s->retry_now_at > d->set.retry_now_at) {
         d->blocked_until_ms = 0;
         changed = breaker_probe_now(&d->breaker, clock_ms()) || changed;

@@ -19,12 +19,9 @@ struct call {
 };
 
 /* What ends a delivery that did not pass. */
-static const struct {
-    enum reason reason;
-    const char *name;
-} refusals[] = {
-    [SHAPE_TRANSFORM_FAILED] = {REASON_TRANSFORM_FAILED, "transform"},
-    [SHAPE_SCHEMA_REJECTED] = {REASON_PAYLOAD_REJECTED, "schema"},
+static const enum reason refusals[] = {
+    [SHAPE_TRANSFORM_FAILED] = REASON_TRANSFORM_FAILED,
+    [SHAPE_SCHEMA_REJECTED] = REASON_PAYLOAD_REJECTED,
 };
 
 /* False: it was too large, and has ended. */
@@ -49,12 +46,6 @@ static void unavailable(struct sender *s, struct delivery *row, const char *text
     dispatch_requeue(s, row);
 }
 
-static void refuse(struct sender *s, struct delivery *row, enum shape_result result,
-                   const char *code, const char *text)
-{
-    outcomes_verdict(s, row, refusals[result].reason, code, text);
-}
-
 static void shaped(void *arg, enum shape_result result, const char *code, const char *text,
                    const void *bytes, size_t n, int64_t elapsed_us)
 {
@@ -67,16 +58,14 @@ static void shaped(void *arg, enum shape_result result, const char *code, const 
     dispatch_recall(s, d, row);
     s->leases.busy[row->shard]--;
     stats_shaping(&s->stats, result, elapsed_us);
-    if (bytes && delivery_set_payload(row, bytes, n))
-        result = SHAPE_UNAVAILABLE;
-    else if (bytes)
-        row->transformed = 1;
-    if (result == SHAPE_UNAVAILABLE) {
-        unavailable(s, row, text);
+    bool kept = !bytes || delivery_set_payload(row, bytes, n) == 0;
+    if (!kept || result == SHAPE_UNAVAILABLE) {
+        unavailable(s, row, kept ? text : "out of memory");
         return;
     }
+    row->transformed = bytes != NULL;
     if (result != SHAPE_OK) {
-        refuse(s, row, result, code, text);
+        outcomes_verdict(s, row, refusals[result], code, text);
     } else if (fits(s, d, row)) {
         row->shaped = 1;
         dispatch_requeue(s, row);

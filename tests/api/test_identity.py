@@ -28,6 +28,9 @@ ROUTES = [
     ("POST", "/v1/webhooks/{webhook}/retry-now", "webhooks:write", b""),
     ("POST", "/v1/webhooks/{webhook}/rotate-secret", "webhooks:write", b""),
     ("GET", "/v1/webhooks/{webhook}/health", "webhooks:read", None),
+    ("POST", "/v1/webhooks/{webhook}/ping", "webhooks:write", b""),
+    ("POST", "/v1/webhooks/{webhook}/test-transform", "webhooks:write", {"transform": ".", "payload": {}}),
+    ("GET", "/v1/webhooks/{webhook}/test-transform/{trial}", "webhooks:write", None),
     ("PUT", "/v1/event-types/another", "webhooks:write", {"description": "d"}),
     ("GET", "/v1/event-types/{type}", "webhooks:read", None),
     ("DELETE", "/v1/event-types/{type}", "webhooks:write", None),
@@ -88,8 +91,16 @@ class Tenant:
         assert made.status == 201, made
         planned = self.project.post("/v1/dlq/bulk-restore", {"all": True}, headers={"Idempotency-Key": "tenant"})
         assert planned.status == 202, planned
-        self.objects = {"operation": planned.json()["id"], "event": entry["eventId"],
-                        "webhook": entry["webhookId"], "entry": entry["id"], "delivery": entry["deliveryId"], "key": key.json()["id"], "type": "order.mine"}
+        self.objects = {"event": entry["eventId"], "webhook": entry["webhookId"], "entry": entry["id"],
+                        "delivery": entry["deliveryId"], "key": key.json()["id"], "type": "order.mine",
+                        "trial": self.trial(entry["webhookId"]), "operation": planned.json()["id"]}
+
+    def trial(self, webhook):
+        """Of a transform; there are sandboxes a moment after the worker has started."""
+        def made():
+            got = self.project.post(f"/v1/webhooks/{webhook}/test-transform", {"transform": ".", "payload": 1})
+            return got.status == 202 and got.headers["location"].rsplit("/", 1)[1]
+        return eventually(made, 20, 0.5)
 
     def fill(self, path):
         return path.format(**self.objects)

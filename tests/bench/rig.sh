@@ -5,7 +5,7 @@
 # processes started here are signalled, by pid; the peer dies with us, the stack is stopped by rig_close. Killed with -9
 # we leave the stack running: `make down DLO_VAR=/var/tmp/dlo-bench.XXXXXX/var` stops it.
 
-dir="" peer_pid="" sampler_pid="" stack_up=""
+dir="" peer_pid="" sampler_pid="" disk_pid="" stack_up=""
 bench=$root/build/bench
 export DLO_ALLOW_NETS=127.0.0.0/8 DLO_BIND=127.0.0.1 DLO_VAR="" DLO_PORT="" DLO_CA_FILE=""
 
@@ -25,6 +25,7 @@ rig_open() {
 
 rig_close() {
     sampler_stop
+    disk_stop
     stack_down
     if [ -n "$peer_pid" ]; then kill "$peer_pid" && wait "$peer_pid"; fi 2>/dev/null
     if [ -n "$dir" ]; then rm -rf "$dir"; fi
@@ -155,4 +156,15 @@ sampler_start() {
 sampler_stop() {
     if [ -n "$sampler_pid" ]; then kill "$sampler_pid" && wait "$sampler_pid"; fi 2>/dev/null
     sampler_pid=""
+}
+
+# What the disk alone does meanwhile: disk_stop leaves it in $dir/disk, see disk.py.
+disk_start() {
+    python3 "$here/disk.py" "$dir" >"$dir/disk" &
+    disk_pid=$!
+}
+
+disk_stop() {
+    if [ -n "$disk_pid" ]; then kill "$disk_pid" && wait "$disk_pid"; fi 2>/dev/null
+    disk_pid=""
 }

@@ -178,3 +178,12 @@ def test_failures_of_a_transform_leave_the_circuit_closed(project, peer):
     assert project.get(f"/v1/webhooks/{hook['id']}/health").json()["circuit"]["state"] == "closed"
     send(project, b"{}")
     delivered(peer, path)
+
+
+def test_shaping_takes_nothing_of_the_rate(project, peer):
+    path = peer.path()
+    project.webhook(peer.url(path), transform="{id}", ratePerSecond=5)
+    for n in range(12):
+        send(project, b'{"id": %d}' % n)
+    times = [r.at_ms for r in delivered(peer, path, 12)]
+    assert max(times) - min(times) < 3000  # a second's worth at once, then five a second; twice counted it takes 3.8 s

