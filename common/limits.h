@@ -24,7 +24,9 @@
 #define LIMIT_PAGE_DEFAULT 50
 #define LIMIT_IDEMPOTENCY_KEY_BYTES 255
 #define LIMIT_REQUEST_ID_BYTES 64
-#define LIMIT_COUNT_ROWS 10000 /* past this a total is "gte" unless counters cover the filter */
+#define LIMIT_COUNT_ROWS 10000  /* past this a total is "gte" unless counters cover the filter */
+#define LIMIT_SEARCH_ROWS 20000 /* payloads read by one search; its cursor goes on */
+#define LIMIT_SEARCH_MS 1500
 #define LIMIT_LEGACY_OFFSET_ROWS 100000
 #define LIMIT_LEGACY_ARRAY_ROWS 1000
 

@@ -16,6 +16,7 @@
 #include "fcgi/attempt_view.h"
 #include "fcgi/column.h"
 #include "fcgi/entry_filter.h"
+#include "fcgi/entry_search.h"
 #include "fcgi/entry_view.h"
 #include "fcgi/fields.h"
 #include "fcgi/redrive.h"
@@ -92,6 +93,10 @@ static void answer_page(struct list *l, const PGresult *res)
 static void list_filtered(struct call *c, struct list *l, struct entry_filter *f)
 {
     enum list_count count = list_count(l);
+    if (f->q && count != LIST_COUNT_BAD) {
+        entry_search_answer(l, f, count != LIST_COUNT_NONE);
+        return;
+    }
     if (count == LIST_COUNT_BAD || (count != LIST_COUNT_NONE && !add_total(c, l, f)))
         return;
     PGresult *res = read_page(c, l, f);

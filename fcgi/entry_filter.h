@@ -14,8 +14,9 @@
  * live until the statement has run. Everything made here is about the alias d of dead_letters, binds the project as $1
  * and leaves out what is past its retention and what was purged.
  *
- * A list is read from an index whatever the filter: states and webhooks are joined value by value, so that each has its
- * own ordered scan and a filter on a rare state does not walk past a million others.
+ * A list is read from an index whatever the filter: states and the values of the most telling field (a fingerprint, a
+ * webhook, …) are joined one by one, so that each pair has its own ordered scan and a rare one does not walk past a
+ * million others.
  */
 #ifndef DLO_FCGI_ENTRY_FILTER_H
 #define DLO_FCGI_ENTRY_FILTER_H
@@ -46,6 +47,9 @@ struct entry_filter_value {
 struct entry_filter {
     struct entry_filter_value fields[ENTRY_FILTER_FIELDS_MAX];
     bool every_state; /* state=all */
+    bool system;      /* scope=system: events that no webhook took */
+    const char
+        *q; /* text to look for in payloads, or NULL: entry_search's to do, not the select's */
     char after[LIST_TIME_MAX];
     struct uuid after_id;
 };

@@ -1,0 +1,2 @@
+-- Reserved: the bulk engine's tables.
+SELECT 1;
