@@ -40,8 +40,8 @@ route_handler webhook_acts_pause, webhook_acts_resume, webhook_acts_retry_now, w
 route_handler webhook_rotate_post;
 route_handler webhook_health_get;
 /* entries.c, deliveries.c, legacy.c, overview.c */
-route_handler entries_list, entries_get, entries_payload, entries_attempt, entries_redrive,
-    entries_discard, entries_restore;
+route_handler entries_list, entries_get, entries_payload, entries_attempt, entries_diff,
+    entries_redrive, entries_discard, entries_restore;
 route_handler deliveries_list, deliveries_get, deliveries_replay, deliveries_cancel;
 route_handler legacy_list, legacy_webhook, legacy_retry;
 route_handler overview_get;

@@ -36,6 +36,7 @@ ROUTES = [
     ("GET", "/v1/dlq/{entry}", "dlq:read", None),
     ("GET", "/v1/dlq/{entry}/payload", "dlq:payload", None),
     ("GET", "/v1/dlq/{entry}/attempts/1", "dlq:read", None),
+    ("GET", "/v1/dlq/{entry}/diff", "dlq:read", None),
     ("POST", "/v1/dlq/{entry}/re-drive", "dlq:replay", b""),
     ("POST", "/v1/dlq/{entry}/replay", "dlq:replay", b""),
     ("POST", "/v1/dlq/{entry}/retry", "dlq:replay", b""),
