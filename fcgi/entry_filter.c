@@ -226,6 +226,8 @@ static bool read_values(struct entry_filter *f, struct list *l, enum field_index
             f->every_state = true;
         else if (!fields[i].value(&open_array(f, i)->values, values[k], strlen(values[k])))
             return refuse_value(l, &fields[i], name, values[k]);
+        else if (i == FIELD_STATE)
+            f->open = strcmp(values[k], "open") == 0;
     }
     return n >= 0;
 }
@@ -299,8 +301,10 @@ static bool read_search(struct entry_filter *f, struct list *l)
 /* Open unless asked otherwise. All states are named beside a leading field: indexes are ordered within one state. */
 static void settle_states(struct entry_filter *f)
 {
-    if (!f->every_state && !f->fields[FIELD_STATE].given)
+    if (!f->every_state && !f->fields[FIELD_STATE].given) {
         pg_array_int2(&open_array(f, FIELD_STATE)->values, ENTRY_OPEN);
+        f->open = true;
+    }
     if (!f->every_state)
         return;
     pg_array_release(&f->fields[FIELD_STATE].values);
@@ -328,6 +332,13 @@ void entry_filter_open(struct entry_filter *f)
 void entry_filter_webhook(struct entry_filter *f, const struct uuid *webhook)
 {
     pg_array_uuid(&open_array(f, FIELD_WEBHOOK)->values, webhook);
+}
+
+void entry_filter_group(struct entry_filter *f, const void *fingerprint, size_t n)
+{
+    *f = (struct entry_filter){.every_state = true};
+    settle_states(f);
+    pg_array_bytes(&open_array(f, FIELD_FINGERPRINT)->values, fingerprint, n);
 }
 
 void entry_filter_release(struct entry_filter *f)
@@ -456,6 +467,29 @@ void entry_filter_page(struct entry_filter *f, long offset, int rows, struct buf
 {
     add_select(f, NULL, offset + rows, sql, args);
     buf_printf(sql, " OFFSET %ld LIMIT %d", offset, rows);
+}
+
+/* --- groups ----------------------------------------------------------------------------------------------------- */
+
+static bool only_open(const struct entry_filter *f)
+{
+    return !f->every_state && f->fields[FIELD_STATE].values.count == 1 && f->open;
+}
+
+bool entry_filter_of_groups(const struct entry_filter *f)
+{
+    for (int i = 0; i < FIELDS; i++)
+        if (f->fields[i].given && i != FIELD_STATE && i != FIELD_WEBHOOK && i != FIELD_STATUS &&
+            i != FIELD_FINGERPRINT)
+            return false;
+    return only_open(f) && !f->system && !f->q;
+}
+
+void entry_filter_bind_groups(const struct entry_filter *f, struct db_args *args)
+{
+    bind_value(args, &f->fields[FIELD_WEBHOOK]);
+    bind_value(args, &f->fields[FIELD_STATUS]);
+    bind_value(args, &f->fields[FIELD_FINGERPRINT]);
 }
 
 /* --- totals ----------------------------------------------------------------------------------------------------- */

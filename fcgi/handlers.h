@@ -25,6 +25,7 @@ extern const struct route health_routes[];
 extern const struct route trials_routes[];
 extern const struct route ping_routes[];
 extern const struct route event_types_routes[];
+extern const struct route groups_routes[];
 
 /* events.c */
 route_handler events_post, events_batch;
@@ -45,6 +46,8 @@ route_handler entries_list, entries_get, entries_payload, entries_attempt, entri
 route_handler deliveries_list, deliveries_get, deliveries_replay, deliveries_cancel;
 route_handler legacy_list, legacy_webhook, legacy_retry;
 route_handler overview_get;
+/* groups.c */
+route_handler groups_list, groups_get, groups_patch;
 
 /* trials.c, ping.c */
 route_handler trials_create, trials_get;

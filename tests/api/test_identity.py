@@ -37,6 +37,9 @@ ROUTES = [
     ("GET", "/v1/dlq/{entry}/payload", "dlq:payload", None),
     ("GET", "/v1/dlq/{entry}/attempts/1", "dlq:read", None),
     ("GET", "/v1/dlq/{entry}/diff", "dlq:read", None),
+    ("GET", "/v1/dlq/groups", "dlq:read", None),
+    ("GET", "/v1/dlq/groups/{group}", "dlq:read", None),
+    ("PATCH", "/v1/dlq/groups/{group}", "dlq:discard", {"state": "acknowledged"}),
     ("POST", "/v1/dlq/{entry}/re-drive", "dlq:replay", b""),
     ("POST", "/v1/dlq/{entry}/replay", "dlq:replay", b""),
     ("POST", "/v1/dlq/{entry}/retry", "dlq:replay", b""),
@@ -74,7 +77,9 @@ class Tenant:
         made = self.project.call("PUT", "/v1/event-types/order.mine", {"description": "d"})
         assert made.status == 201, made
         self.objects = {"event": entry["eventId"], "webhook": entry["webhookId"], "entry": entry["id"],
-                        "delivery": entry["deliveryId"], "key": key.json()["id"], "type": "order.mine"}
+                        "delivery": entry["deliveryId"], "key": key.json()["id"], "type": "order.mine",
+                        "group": entry["fingerprint"]}
+        eventually(lambda: self.project.get(f"/v1/dlq/groups/{entry['fingerprint']}").status == 200)
 
     def fill(self, path):
         return path.format(**self.objects)
