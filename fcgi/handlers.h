@@ -26,6 +26,7 @@ extern const struct route trials_routes[];
 extern const struct route ping_routes[];
 extern const struct route event_types_routes[];
 extern const struct route groups_routes[];
+extern const struct route export_routes[];
 
 /* events.c */
 route_handler events_post, events_batch;
@@ -48,6 +49,8 @@ route_handler legacy_list, legacy_webhook, legacy_retry;
 route_handler overview_get;
 /* groups.c */
 route_handler groups_list, groups_get, groups_patch;
+/* export.c */
+route_handler export_get;
 
 /* trials.c, ping.c */
 route_handler trials_create, trials_get;

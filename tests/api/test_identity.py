@@ -37,6 +37,7 @@ ROUTES = [
     ("GET", "/v1/dlq/{entry}/payload", "dlq:payload", None),
     ("GET", "/v1/dlq/{entry}/attempts/1", "dlq:read", None),
     ("GET", "/v1/dlq/{entry}/diff", "dlq:read", None),
+    ("GET", "/v1/dlq/export", "dlq:export", None),
     ("GET", "/v1/dlq/groups", "dlq:read", None),
     ("GET", "/v1/dlq/groups/{group}", "dlq:read", None),
     ("PATCH", "/v1/dlq/groups/{group}", "dlq:discard", {"state": "acknowledged"}),
