@@ -29,6 +29,7 @@
 #define LIMIT_SEARCH_MS 1500
 #define LIMIT_GROUP_ROWS 20000       /* entries counted where no counter knows their groups */
 #define LIMIT_EXPORT_BYTES (4 << 20) /* payloads held by one export, and one more */
+#define LIMIT_STATS_ROWS 10000       /* buckets of one answer */
 #define LIMIT_DIFF_CHANGES 500
 #define LIMIT_DIFF_CELLS 1000000 /* lines of one side times lines of the other */
 #define LIMIT_LEGACY_OFFSET_ROWS 100000

@@ -314,6 +314,12 @@ static void answer_decision(struct call *c, const struct decision *d, const char
     PGresult *res = find_entry(c);
     if (!res)
         return;
+    if (entry_view_system(res, 0)) {
+        PQclear(res);
+        response_problem(c->rs, 409, "system-scope",
+                         "Events that no webhook took are routed again or expire.", NULL, 0);
+        return;
+    }
     bool ok = decide(c, res, d, reason, &done);
     PQclear(res);
     if (!ok)

@@ -147,7 +147,7 @@ static const struct field fields[FIELDS] = {
     [FIELD_CHANNEL] = {"channel", NULL, text_value, PG_TEXT, FILTER, NULL,
                        "d.channel = ANY (?::text[])"},
     [FIELD_REASON] = {"failureReason", NULL, reason_value, PG_INT2, FILTER, NULL,
-                      "d.reason = ANY (?::smallint[])"},
+                      "d.reason = ANY (?::smallint[])", "unnest(?::smallint[])", "d.reason = h.v"},
     [FIELD_STATE] = {"state", NULL, state_value, PG_INT2, FILTER,
                      "open, replaying, resolved, refailed, discarded, expired, all",
                      "d.state = ANY (?::smallint[])"},
@@ -380,7 +380,8 @@ static const char *table_of(const struct entry_filter *f)
 static int lead_of(const struct entry_filter *f)
 {
     static const enum field_index leads[] = {FIELD_EXTERNAL,    FIELD_EVENT,   FIELD_CUSTOMER,
-                                             FIELD_FINGERPRINT, FIELD_WEBHOOK, FIELD_TYPE};
+                                             FIELD_FINGERPRINT, FIELD_WEBHOOK, FIELD_TYPE,
+                                             FIELD_REASON};
     for (size_t i = 0; !f->system && i < sizeof leads / sizeof *leads; i++)
         if (f->fields[leads[i]].given)
             return (int)leads[i];
@@ -408,6 +409,8 @@ static void add_conditions(const struct entry_filter *f, bool joined, struct buf
         buf_add_str(sql, " AND ");
         add_bound(sql, fields[i].sql, args, &f->fields[i]);
     }
+    if (f->fields[FIELD_INTENTIONAL].given && f->fields[FIELD_INTENTIONAL].text[0] == 't')
+        buf_add_str(sql, " AND d.intentional"); /* in words that its partial index understands */
 }
 
 /* One row per value, each with an ordered scan of its own below. */

@@ -147,12 +147,13 @@ json_t *entry_view_row(const PGresult *res, int row)
             ? json_null()
             : json_pack("{s:s, s:o}", "type", "webhook", "url", column_value(res, row, &url));
     json_t *rest =
-        json_pack("{s:o?, s:s, s:s, s:I, s:b, s:s?}", "destination", destination, "scope",
-                  entry_view_system(res, row) ? "system" : "destination", "classification",
+        json_pack("{s:o?, s:s, s:I, s:b, s:s?}", "destination", destination, "classification",
                   db_bool(res, row, ENTRY_COL_PERMANENT) ? "permanent" : "transient_exhausted",
                   "retryCount", (json_int_t)(attempts > 0 ? attempts - 1 : 0), "replayable",
                   why_not == NULL, "notReplayableReason", why_not);
     json_object_update(entry, rest);
+    if (entry_view_system(res, row))
+        json_object_set_new(entry, "scope", json_string("system"));
     json_decref(rest);
     json_object_set_new(entry, "discarded",
                         db_null(res, row, ENTRY_COL_DECIDED)

@@ -27,6 +27,8 @@ extern const struct route ping_routes[];
 extern const struct route event_types_routes[];
 extern const struct route groups_routes[];
 extern const struct route export_routes[];
+extern const struct route system_entries_routes[];
+extern const struct route stats_buckets_routes[];
 
 /* events.c */
 route_handler events_post, events_batch;
@@ -49,8 +51,10 @@ route_handler legacy_list, legacy_webhook, legacy_retry;
 route_handler overview_get;
 /* groups.c */
 route_handler groups_list, groups_get, groups_patch;
-/* export.c */
+/* export.c, system_entries.c, stats_buckets.c */
 route_handler export_get;
+route_handler system_entries_warnings;
+route_handler stats_buckets_get;
 
 /* trials.c, ping.c */
 route_handler trials_create, trials_get;

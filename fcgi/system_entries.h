@@ -1,6 +1,7 @@
 /*
  * system_entries: the system scope, events that no webhook took. One of them is found, listed and shown like a dead letter
- * (entry_filter, entry_view); what differs is sending it again: it is routed as if it had just come.
+ * (entry_filter, entry_view); what differs is sending it again: it is routed as if it had just come. GET
+ * /v1/config-warnings shows them as what they are, a mistake in the configuration: one warning per type and channel.
  */
 #ifndef DLO_FCGI_SYSTEM_ENTRIES_H
 #define DLO_FCGI_SYSTEM_ENTRIES_H

@@ -58,6 +58,8 @@ static void fold(struct db *db)
         ;
     while (number(db, WORKER_SQL_FOLD_GROUPS, NULL) >= 20000)
         ;
+    while (number(db, WORKER_SQL_FOLD_WARNINGS, NULL) >= 20000)
+        ;
 }
 
 /* Entries whose time came leave the counts, project by project. */

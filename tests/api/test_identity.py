@@ -54,6 +54,8 @@ ROUTES = [
     ("GET", "/dlq/webhook/{webhook}", "dlq:read", None),
     ("POST", "/dlq/{delivery}/retry", "dlq:replay", b""),
     ("GET", "/v1/overview", "dlq:read", None),
+    ("GET", "/v1/config-warnings", "dlq:read", None),
+    ("GET", "/v1/stats", "dlq:read", None),
     ("GET", "/v1/audit", "audit:read", None),
     ("GET", "/v1/keys", "admin", None),
     ("POST", "/v1/keys", "admin", {"name": "n", "scopes": ["dlq:read"]}),

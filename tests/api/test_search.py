@@ -157,6 +157,12 @@ def test_detail_of_a_system_entry(lost):
     assert lost.get(f"/v1/dlq/{row['id']}/payload").body == b'{"n": 1}'
 
 
+def test_system_entry_cannot_be_discarded(lost):
+    row = lost.entries(scope="system")[0]
+    got = lost.post(f"/v1/dlq/{row['id']}/discard", {"reason": "r"})
+    assert got.status == 409 and got.code == "system-scope"
+
+
 def test_system_entry_of_another_project_is_404(lost, project):
     row = lost.entries(scope="system")[0]
     assert project.get(f"/v1/dlq/{row['id']}").status == 404
@@ -178,3 +184,70 @@ def test_redriving_a_system_entry_routes_it_again(stack, project, peer):
     assert project.entries(scope="system") == []
     assert project.post(f"/v1/dlq/{row['id']}/re-drive").status == 404
     assert [a["action"] for a in project.get("/v1/audit").json()["data"]].count("dlq.route") == 1
+
+
+# --- warnings and statistics -----------------------------------------------------------------------------------------------
+
+
+def test_warning_per_type_and_channel(stack, project, peer):
+    for n in range(3):
+        project.event(type="w.one", channel="c1", payload=n)
+    project.event(type="w.one")
+    project.post("/v1/events/batch", {"events": [{"eventType": "w.two", "payload": n} for n in range(5)]})
+
+    def warnings():
+        got = project.get("/v1/config-warnings").json()["data"]
+        return {(w["eventType"], w["channel"]): (w["count"], w["unroutable"]) for w in got}
+
+    expected = {("w.one", "c1"): (3, 3), ("w.one", None): (1, 1), ("w.two", None): (5, 5)}
+    eventually(lambda: warnings() == expected)
+    assert project.entries() == [] and project.get("/v1/overview").json()["open"] == 0
+    project.webhook(peer.url(peer.path("/ok")), eventTypes=["w.two"])
+    for row in project.entries(scope="system", eventType="w.two"):
+        assert project.post(f"/v1/dlq/{row['id']}/re-drive").status == 202
+    assert warnings() == {k: v for k, v in expected.items() if k[0] == "w.one"}
+
+
+def test_pages_of_warnings(stack, project):
+    for n in range(5):
+        project.event(type=f"p.{n}")
+    eventually(lambda: len(project.get("/v1/config-warnings").json()["data"]) == 5)
+    seen, cursor = [], None
+    while True:
+        page = project.get("/v1/config-warnings", query={"limit": 2, **({"cursor": cursor} if cursor else {})}).json()
+        seen += [w["eventType"] for w in page["data"]]
+        cursor = page["nextCursor"]
+        if not cursor:
+            break
+    assert sorted(seen) == [f"p.{n}" for n in range(5)]
+
+
+def test_warnings_are_bounded(stack, project):
+    for start in range(0, 1100, 550):
+        project.post("/v1/events/batch", {"events": [{"eventType": f"b.{n}", "payload": 0} for n in range(start, start + 550)]})
+    eventually(lambda: stack.value("SELECT sum(n) FROM config_warnings WHERE project_id = %s", [project.number]) == 1100)
+    assert stack.value("SELECT count(*) FROM config_warnings WHERE project_id = %s", [project.number]) == 1001
+    other = [w for w in project.get("/v1/config-warnings?limit=200").json()["data"] if w["other"]]
+    assert len(other) <= 1
+
+
+def test_stats_count_by_hour_webhook_and_reason(project, peer):
+    hooks = [project.dead_letter(peer, mode)["webhookId"] for mode in ("/status/400", "/status/404")]
+
+    def stats(**query):
+        got = project.get("/v1/stats", query=query)
+        assert got.status == 200, got
+        return got.json()
+
+    data = eventually(lambda: len(found := stats()["data"]) == 2 and found)
+    assert {row["webhookId"] for row in data} == set(hooks)
+    assert all(row["count"] == 1 and row["failureReason"] == "http_4xx" and row["at"].endswith(":00:00.000Z") for row in data)
+    assert stats()["stepSeconds"] == 3600 and stats(step="day")["stepSeconds"] == 86400
+    assert len(stats(step="day")["data"]) == 2
+    assert [row["webhookId"] for row in stats(webhookId=hooks[0])["data"]] == [hooks[0]]
+    assert stats(failureReason="timeout")["data"] == [] and stats(to="-2h")["data"] == []
+
+
+@pytest.mark.parametrize("query", ["step=minute", "webhookId=x", "failureReason=x", "from=x", "nope=1"])
+def test_bad_stats_are_400(shop, query):
+    assert shop.get(f"/v1/stats?{query}").status == 400
