@@ -138,7 +138,8 @@ CREATE TRIGGER dead_letters_born AFTER INSERT ON dead_letters REFERENCING NEW TA
     FOR EACH STATEMENT EXECUTE FUNCTION dead_letters_born();
 
 -- Entries that are open now and were not, or the other way round; those that left the counts (see dlq_sweep) move nothing.
-CREATE FUNCTION dead_letters_moved() RETURNS trigger LANGUAGE plpgsql AS $$
+-- Runs inside functions that forbid index scans for their own statement, hence the setting.
+CREATE FUNCTION dead_letters_moved() RETURNS trigger LANGUAGE plpgsql SET enable_indexscan = on AS $$
 BEGIN
     INSERT INTO group_deltas (project_id, fingerprint, open)
     SELECT m.project_id, m.fingerprint, sum(m.n)
