@@ -24,7 +24,14 @@
 #define LIMIT_PAGE_DEFAULT 50
 #define LIMIT_IDEMPOTENCY_KEY_BYTES 255
 #define LIMIT_REQUEST_ID_BYTES 64
-#define LIMIT_COUNT_ROWS 10000 /* past this a total is "gte" unless counters cover the filter */
+#define LIMIT_COUNT_ROWS 10000  /* past this a total is "gte" unless counters cover the filter */
+#define LIMIT_SEARCH_ROWS 20000 /* payloads read by one search; its cursor goes on */
+#define LIMIT_SEARCH_MS 1500
+#define LIMIT_GROUP_ROWS 20000       /* entries counted where no counter knows their groups */
+#define LIMIT_EXPORT_BYTES (4 << 20) /* payloads held by one export, and one more */
+#define LIMIT_STATS_ROWS 10000       /* buckets of one answer */
+#define LIMIT_DIFF_CHANGES 500
+#define LIMIT_DIFF_CELLS 1000000 /* lines of one side times lines of the other */
 #define LIMIT_LEGACY_OFFSET_ROWS 100000
 #define LIMIT_LEGACY_ARRAY_ROWS 1000
 

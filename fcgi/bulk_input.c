@@ -221,6 +221,18 @@ static unsigned usual_states(enum operation_kind kind)
     return states[kind];
 }
 
+/* What is searched for stops at a bound, and a set is all or nothing; events that no webhook took are no entries. */
+static bool can_freeze(const struct bulk_input *in, struct call *c)
+{
+    if (in->filter.q)
+        return refuse(c, 422, "not-available", "/filters/q",
+                      "q does not choose a set. Search, then name the entries in ids.");
+    if (in->filter.system)
+        return refuse(c, 422, "not-available", "/filters/scope",
+                      "What no webhook took is re-driven one by one.");
+    return true;
+}
+
 static bool read_filters(struct bulk_input *in, struct call *c, const json_t *filters)
 {
     if (!json_is_object(filters) && !(json_is_array(filters) && json_array_size(filters) == 0))
@@ -229,7 +241,8 @@ static bool read_filters(struct bulk_input *in, struct call *c, const json_t *fi
         return false;
     list_end(&in->list);
     list_of_object(c, &in->list, filters, "/filters");
-    if (!entry_filter_read_of(&in->filter, &in->list, usual_states(in->kind)))
+    if (!entry_filter_read_of(&in->filter, &in->list, usual_states(in->kind)) ||
+        !can_freeze(in, c))
         return false;
     json_t *shown = json_copy((json_t *)filters);
     json_object_update(shown, in->list.extra);

@@ -13,9 +13,11 @@
 
 #include "common/limits.h"
 #include "common/states.h"
+#include "fcgi/attempt_diff.h"
 #include "fcgi/attempt_view.h"
 #include "fcgi/column.h"
 #include "fcgi/entry_filter.h"
+#include "fcgi/entry_search.h"
 #include "fcgi/entry_view.h"
 #include "fcgi/fields.h"
 #include "fcgi/redrive.h"
@@ -27,11 +29,14 @@
 
 static const char *const list_query[] = {LIST_QUERY, "count", ENTRY_FILTER_QUERY, "include", NULL};
 
+static const char *const diff_query[] = {"a", "b", NULL};
+
 const struct route entries_routes[] = {
     {METHOD_GET, "/v1/dlq", entries_list, SCOPE_DLQ_READ, 0, 0, list_query},
     {METHOD_GET, "/v1/dlq/{}", entries_get, SCOPE_DLQ_READ, 0, 0, NULL},
     {METHOD_GET, "/v1/dlq/{}/payload", entries_payload, SCOPE_DLQ_PAYLOAD, 0, 0, NULL},
     {METHOD_GET, "/v1/dlq/{}/attempts/{}", entries_attempt, SCOPE_DLQ_READ, 0, 0, NULL},
+    {METHOD_GET, "/v1/dlq/{}/diff", entries_diff, SCOPE_DLQ_READ, 0, 0, diff_query},
     {METHOD_POST, "/v1/dlq/{}/re-drive", entries_redrive, SCOPE_DLQ_REPLAY, LIMIT_BODY_BYTES,
      ROUTE_BODY_JSON | ROUTE_BODY_OPTIONAL | ROUTE_IDEMPOTENT, NULL},
     {METHOD_POST, "/v1/dlq/{}/replay", entries_redrive, SCOPE_DLQ_REPLAY, LIMIT_BODY_BYTES,
@@ -94,6 +99,10 @@ static void answer_page(struct list *l, const PGresult *res)
 static void list_filtered(struct call *c, struct list *l, struct entry_filter *f)
 {
     enum list_count count = list_count(l);
+    if (f->q && count != LIST_COUNT_BAD) {
+        entry_search_answer(l, f, count != LIST_COUNT_NONE);
+        return;
+    }
     if (count == LIST_COUNT_BAD || (count != LIST_COUNT_NONE && !add_total(c, l, f)))
         return;
     PGresult *res = read_page(c, l, f);
@@ -202,14 +211,22 @@ static int number_of(const char *text)
     return n >= 1 && n <= 4 && strspn(text, "0123456789") == n ? (int)strtol(text, NULL, 10) : -1;
 }
 
-static void answer_attempt(struct call *c, const PGresult *attempts, int wanted)
+/* The attempt with the number, or NULL. A new reference. */
+static json_t *attempt_with(const PGresult *attempts, int wanted)
 {
     for (int row = 0; row < PQntuples(attempts); row++)
-        if (attempt_view_number(attempts, row) == wanted) {
-            response_json(c->rs, 200, attempt_view_row(attempts, row));
-            return;
-        }
-    route_not_found(c);
+        if (attempt_view_number(attempts, row) == wanted)
+            return attempt_view_row(attempts, row);
+    return NULL;
+}
+
+static void answer_attempt(struct call *c, const PGresult *attempts, int wanted)
+{
+    json_t *attempt = attempt_with(attempts, wanted);
+    if (attempt)
+        response_json(c->rs, 200, attempt);
+    else
+        route_not_found(c);
 }
 
 void entries_attempt(struct call *c)
@@ -219,6 +236,42 @@ void entries_attempt(struct call *c)
         return;
     if (route_db_ok(c, entry_view_attempts(c, res, 0, &attempts))) {
         answer_attempt(c, attempts, number_of(c->args[1]));
+        PQclear(attempts);
+    }
+    PQclear(res);
+}
+
+/* A query parameter as the number of an attempt; `otherwise` if it is absent, -1 if it is none. */
+static int number_in_query(struct call *c, const char *name, int otherwise)
+{
+    const char *text = request_query(c->rq, name);
+    return text ? number_of(text) : otherwise;
+}
+
+/* The first against the last, unless asked otherwise. */
+static void answer_diff(struct call *c, const PGresult *attempts)
+{
+    int n = PQntuples(attempts);
+    json_t *a =
+        attempt_with(attempts, number_in_query(c, "a", n ? attempt_view_number(attempts, 0) : 0));
+    json_t *b = attempt_with(attempts,
+                             number_in_query(c, "b", n ? attempt_view_number(attempts, n - 1) : 0));
+    if (a && b)
+        response_json(c->rs, 200, attempt_diff(a, b));
+    else
+        response_field_problem(c->rs, 404, "not-found", a ? "?b" : "?a",
+                               "There is no such attempt.");
+    json_decref(a);
+    json_decref(b);
+}
+
+void entries_diff(struct call *c)
+{
+    PGresult *attempts, *res = find_entry(c);
+    if (!res)
+        return;
+    if (route_db_ok(c, entry_view_attempts(c, res, 0, &attempts))) {
+        answer_diff(c, attempts);
         PQclear(attempts);
     }
     PQclear(res);
@@ -272,6 +325,12 @@ static void answer_decision(struct call *c, const struct decision *d, const char
     PGresult *res = find_entry(c);
     if (!res)
         return;
+    if (entry_view_system(res, 0)) {
+        PQclear(res);
+        response_problem(c->rs, 409, "system-scope",
+                         "Events that no webhook took are routed again or expire.", NULL, 0);
+        return;
+    }
     bool ok = decide(c, res, d, reason, &done);
     PQclear(res);
     if (!ok)

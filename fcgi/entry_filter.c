@@ -15,6 +15,8 @@
 
 #define VALUES_BYTES 65536
 #define FINGERPRINT_HEX 32
+#define Q_MIN_BYTES 2
+#define Q_MAX_BYTES 200
 #define VISIBLE                                                                                    \
     "d.project_id = $1 AND d.created_at > (SELECT dlo_now() - make_interval(secs => "              \
     "p.retention_s)"                                                                               \
@@ -55,6 +57,9 @@ struct field {
     const char *code;    /* of the problem when a value is none */
     const char *allowed; /* what would be one */
     const char *sql;     /* "?" is the parameter */
+    const char *
+        lead; /* yields its values, each of which has an ordered scan; NULL: no index begins with it */
+    const char *on; /* a row and a value h.v of them */
 };
 
 static bool text_value(struct pg_array *to, const char *text, size_t len)
@@ -137,22 +142,25 @@ static bool fingerprint_value(struct pg_array *to, const char *text, size_t len)
 
 static const struct field fields[FIELDS] = {
     [FIELD_WEBHOOK] = {"webhookId", "subscriptionId", webhook_value, PG_UUID, "malformed-id",
-                       "ids of webhooks (whk_…)", "d.webhook_id IN (" WEBHOOKS ")"},
+                       "ids of webhooks (whk_…)", "d.webhook_id IN (" WEBHOOKS ")",
+                       "(" WEBHOOKS ")", "d.webhook_id = h.v"},
     [FIELD_CHANNEL] = {"channel", NULL, text_value, PG_TEXT, FILTER, NULL,
                        "d.channel = ANY (?::text[])"},
     [FIELD_REASON] = {"failureReason", NULL, reason_value, PG_INT2, FILTER, NULL,
-                      "d.reason = ANY (?::smallint[])"},
+                      "d.reason = ANY (?::smallint[])", "unnest(?::smallint[])", "d.reason = h.v"},
     [FIELD_STATE] = {"state", NULL, state_value, PG_INT2, FILTER,
                      "open, replaying, resolved, refailed, discarded, expired, all",
                      "d.state = ANY (?::smallint[])"},
     [FIELD_TYPE] = {"eventType", NULL, text_value, PG_TEXT, FILTER, NULL,
-                    "d.event_type = ANY (?::text[])"},
+                    "d.event_type = ANY (?::text[])", "unnest(?::text[])", "d.event_type = h.v"},
     [FIELD_CUSTOMER] = {"customerExternalId", NULL, text_value, PG_TEXT, FILTER, NULL,
-                        "d.customer_id = ANY (?::text[])"},
+                        "d.customer_id = ANY (?::text[])", "unnest(?::text[])",
+                        "d.customer_id = h.v"},
     [FIELD_EXTERNAL] = {"externalId", NULL, text_value, PG_TEXT, FILTER, NULL,
-                        "d.external_id = ANY (?::text[])"},
+                        "d.external_id = ANY (?::text[])", "unnest(?::text[])",
+                        "d.external_id = h.v"},
     [FIELD_EVENT] = {"eventId", NULL, event_value, PG_UUID, "malformed-id", "ids of events (evt_…)",
-                     "d.event_id = ANY (?::uuid[])"},
+                     "d.event_id = ANY (?::uuid[])", "unnest(?::uuid[])", "d.event_id = h.v"},
     [FIELD_CLASSIFICATION] = {"classification", NULL, classification_value, PG_BOOL, FILTER,
                               "transient_exhausted, permanent", "d.permanent = ANY (?::boolean[])"},
     [FIELD_STATUS] = {"statusCode", NULL, small_value, PG_INT2, FILTER,
@@ -160,7 +168,8 @@ static const struct field fields[FIELDS] = {
     [FIELD_GENERATION] = {"generation", NULL, small_value, PG_INT2, FILTER, "small numbers, from 0",
                           "d.generation = ANY (?::smallint[])"},
     [FIELD_FINGERPRINT] = {"fingerprint", NULL, fingerprint_value, PG_BYTEA, FILTER,
-                           "fingerprints of 32 hex digits", "d.fingerprint = ANY (?::bytea[])"},
+                           "fingerprints of 32 hex digits", "d.fingerprint = ANY (?::bytea[])",
+                           "unnest(?::bytea[])", "d.fingerprint = h.v"},
     [FIELD_REPLAYABLE] =
         {"replayable", NULL, NULL, 0, NULL, NULL,
          "(d.state = 1 AND EXISTS (SELECT FROM webhooks w WHERE w.project_id = $1"
@@ -216,6 +225,8 @@ static bool read_values(struct entry_filter *f, struct list *l, enum field_index
             f->every_state = true;
         else if (!fields[i].value(&open_array(f, i)->values, values[k], strlen(values[k])))
             return refuse_value(l, &fields[i], name, values[k]);
+        else if (i == FIELD_STATE)
+            f->open = strcmp(values[k], "open") == 0;
     }
     return n >= 0;
 }
@@ -249,34 +260,47 @@ static bool read_field(struct entry_filter *f, struct list *l, enum field_index 
                                                            : read_time(f, l, i);
 }
 
-/* Known, and not honoured yet: the system scope, and search in payloads. */
-static bool read_later(struct list *l)
+static bool read_scope(struct entry_filter *f, struct list *l)
 {
     bool ok = true;
     const char *scope = list_one(l, "scope", &ok);
-    if (ok && scope && strcmp(scope, "destination") != 0) {
-        bool system = strcmp(scope, "system") == 0;
-        list_refuse(l, system ? 422 : 400, system ? "not-available" : FILTER, "scope", "%s",
-                    system ? "scope=system is not available yet."
-                           : "scope is destination or system.");
-        return false;
-    }
-    if (ok && list_has(l, "q")) {
-        if (!principal_may(&l->call->who, SCOPE_DLQ_PAYLOAD)) {
-            principal_refuse(l->call, SCOPE_DLQ_PAYLOAD);
-            return false;
-        }
-        list_refuse(l, 422, "not-available", "q", "q is not available yet.");
+    f->system = ok && scope && strcmp(scope, "system") == 0;
+    if (ok && scope && !f->system && strcmp(scope, "destination") != 0) {
+        list_refuse(l, 400, FILTER, "scope", "scope is destination or system.");
         return false;
     }
     return ok;
 }
 
-/* Open, or what the caller acts on, unless asked otherwise. All states are named when webhooks are: their index is
- * ordered within one state. */
+/* A search reads payloads: it needs the scope for them, and a time to begin at. */
+static bool read_search(struct entry_filter *f, struct list *l)
+{
+    bool ok = true;
+    if (list_has(l, "q") && !principal_may(&l->call->who, SCOPE_DLQ_PAYLOAD)) {
+        principal_refuse(l->call, SCOPE_DLQ_PAYLOAD);
+        return false;
+    }
+    f->q = list_one(l, "q", &ok);
+    if (!f->q)
+        return ok;
+    if (strlen(f->q) < Q_MIN_BYTES || strlen(f->q) > Q_MAX_BYTES) {
+        list_refuse(l, 400, FILTER, "q", "q takes %d to %d bytes.", Q_MIN_BYTES, Q_MAX_BYTES);
+        return false;
+    }
+    if (!f->fields[FIELD_FROM].given) {
+        list_refuse(l, 400, "window-required", "q",
+                    "q searches inside a time window: name its beginning with from.");
+        return false;
+    }
+    return true;
+}
+
+/* Open, or what the caller acts on, unless asked otherwise. All states are named beside a leading field:
+ * indexes are ordered within one state. */
 static void settle_states(struct entry_filter *f, unsigned usual)
 {
     bool given = f->every_state || f->fields[FIELD_STATE].given;
+    f->open = f->open || (!given && usual == 1u << ENTRY_OPEN);
     for (int16_t state = ENTRY_OPEN; !given && state < ENTRY_PURGED; state++)
         if (usual & 1u << state)
             pg_array_int2(&open_array(f, FIELD_STATE)->values, state);
@@ -295,7 +319,7 @@ bool entry_filter_read_of(struct entry_filter *f, struct list *l, unsigned usual
         if (!read_field(f, l, (enum field_index)i))
             return false;
     settle_states(f, usual);
-    return read_later(l);
+    return read_scope(f, l) && read_search(f, l);
 }
 
 bool entry_filter_read(struct entry_filter *f, struct list *l)
@@ -312,6 +336,13 @@ void entry_filter_open(struct entry_filter *f)
 void entry_filter_webhook(struct entry_filter *f, const struct uuid *webhook)
 {
     pg_array_uuid(&open_array(f, FIELD_WEBHOOK)->values, webhook);
+}
+
+void entry_filter_group(struct entry_filter *f, const void *fingerprint, size_t n)
+{
+    *f = (struct entry_filter){.every_state = true};
+    settle_states(f, 0);
+    pg_array_bytes(&open_array(f, FIELD_FINGERPRINT)->values, fingerprint, n);
 }
 
 void entry_filter_release(struct entry_filter *f)
@@ -344,33 +375,60 @@ static void add_bound(struct buf *sql, const char *text, struct db_args *args,
     buf_add_str(sql, mark + 1);
 }
 
-/* `joined`: states and webhooks come from a join. */
+static const char *table_of(const struct entry_filter *f)
+{
+    return f->system ? "system_entries" : "dead_letters";
+}
+
+/* The field whose values are joined one by one: of those given the one that names the fewest rows. -1: none. */
+static int lead_of(const struct entry_filter *f)
+{
+    static const enum field_index leads[] = {FIELD_EXTERNAL,    FIELD_EVENT,   FIELD_CUSTOMER,
+                                             FIELD_FINGERPRINT, FIELD_WEBHOOK, FIELD_TYPE,
+                                             FIELD_REASON};
+    for (size_t i = 0; !f->system && i < sizeof leads / sizeof *leads; i++)
+        if (f->fields[leads[i]].given)
+            return (int)leads[i];
+    return -1;
+}
+
+static bool states_joined(const struct entry_filter *f)
+{
+    return !f->system && (lead_of(f) >= 0 || !f->every_state);
+}
+
+/* `joined`: states and the leading field come from a join. */
 static void add_conditions(const struct entry_filter *f, bool joined, struct buf *sql,
                            struct db_args *args)
 {
+    int lead = joined ? lead_of(f) : -1;
     buf_add_str(sql, VISIBLE);
     if (f->every_state)
         buf_add_str(sql, " AND d.state < 7");
     for (int i = 0; i < FIELDS; i++) {
-        bool skip = i == FIELD_STATE ? joined || f->every_state : i == FIELD_WEBHOOK && joined;
+        bool skip =
+            i == lead || (i == FIELD_STATE && (f->every_state || (joined && states_joined(f))));
         if (!f->fields[i].given || skip)
             continue;
         buf_add_str(sql, " AND ");
         add_bound(sql, fields[i].sql, args, &f->fields[i]);
     }
+    if (f->fields[FIELD_INTENTIONAL].given && f->fields[FIELD_INTENTIONAL].text[0] == 't')
+        buf_add_str(sql, " AND d.intentional"); /* in words that its partial index understands */
 }
 
 /* One row per value, each with an ordered scan of its own below. */
-static bool add_sources(const struct entry_filter *f, struct buf *sql, struct db_args *args)
+static void add_sources(const struct entry_filter *f, struct buf *sql, struct db_args *args)
 {
-    bool webhooks = f->fields[FIELD_WEBHOOK].given;
-    bool states = webhooks || !f->every_state;
+    int lead = lead_of(f);
     buf_add_str(sql, "SELECT x.* FROM (VALUES (1)) one");
-    if (states)
+    if (states_joined(f))
         add_bound(sql, " CROSS JOIN unnest(?::smallint[]) AS s(v)", args, &f->fields[FIELD_STATE]);
-    if (webhooks)
-        add_bound(sql, " CROSS JOIN (" WEBHOOKS ") h", args, &f->fields[FIELD_WEBHOOK]);
-    return states;
+    if (lead >= 0) {
+        buf_add_str(sql, " CROSS JOIN ");
+        add_bound(sql, fields[lead].lead, args, &f->fields[lead]);
+        buf_add_str(sql, " AS h(v)");
+    }
 }
 
 static void add_after(struct entry_filter *f, const struct list_key *after, struct buf *sql,
@@ -388,13 +446,14 @@ static void add_after(struct entry_filter *f, const struct list_key *after, stru
 static void add_select(struct entry_filter *f, const struct list_key *after, long reach,
                        struct buf *sql, struct db_args *args)
 {
-    bool states = add_sources(f, sql, args);
-    buf_add_str(sql, " CROSS JOIN LATERAL (SELECT d.* FROM dead_letters d WHERE ");
+    int lead = lead_of(f);
+    add_sources(f, sql, args);
+    buf_printf(sql, " CROSS JOIN LATERAL (SELECT d.* FROM %s d WHERE ", table_of(f));
     add_conditions(f, true, sql, args);
-    if (states)
+    if (states_joined(f))
         buf_add_str(sql, " AND d.state = s.v");
-    if (f->fields[FIELD_WEBHOOK].given)
-        buf_add_str(sql, " AND d.webhook_id = h.v");
+    if (lead >= 0)
+        buf_printf(sql, " AND %s", fields[lead].on);
     if (after)
         add_after(f, after, sql, args);
     buf_printf(
@@ -420,23 +479,49 @@ void entry_filter_page(struct entry_filter *f, long offset, int rows, struct buf
 void entry_filter_set(const struct entry_filter *f, int64_t most, struct buf *sql,
                       struct db_args *args)
 {
-    bool states = add_sources(f, sql, args);
+    int lead = lead_of(f);
+    add_sources(f, sql, args);
     buf_add_str(sql, " CROSS JOIN LATERAL (SELECT d.id, d.drawer, d.created_at, d.webhook_id, "
                      "d.state FROM dead_letters d WHERE ");
     add_conditions(f, true, sql, args);
-    if (states)
+    if (states_joined(f))
         buf_add_str(sql, " AND d.state = s.v");
-    if (f->fields[FIELD_WEBHOOK].given)
-        buf_add_str(sql, " AND d.webhook_id = h.v");
+    if (lead >= 0)
+        buf_printf(sql, " AND %s", fields[lead].on);
     buf_printf(sql, " ORDER BY d.created_at, d.id LIMIT %lld) x ORDER BY x.created_at, x.id",
                (long long)most);
     buf_printf(sql, " LIMIT %lld", (long long)most);
+}
+
+/* --- groups ----------------------------------------------------------------------------------------------------- */
+
+static bool only_open(const struct entry_filter *f)
+{
+    return !f->every_state && f->fields[FIELD_STATE].values.count == 1 && f->open;
+}
+
+bool entry_filter_of_groups(const struct entry_filter *f)
+{
+    for (int i = 0; i < FIELDS; i++)
+        if (f->fields[i].given && i != FIELD_STATE && i != FIELD_WEBHOOK && i != FIELD_STATUS &&
+            i != FIELD_FINGERPRINT)
+            return false;
+    return only_open(f) && !f->system && !f->q;
+}
+
+void entry_filter_bind_groups(const struct entry_filter *f, struct db_args *args)
+{
+    bind_value(args, &f->fields[FIELD_WEBHOOK]);
+    bind_value(args, &f->fields[FIELD_STATUS]);
+    bind_value(args, &f->fields[FIELD_FINGERPRINT]);
 }
 
 /* --- totals ----------------------------------------------------------------------------------------------------- */
 
 static bool covered(const struct entry_filter *f)
 {
+    if (f->system)
+        return false;
     for (int i = FIELD_COVERED; i < FIELDS; i++)
         if (f->fields[i].given)
             return false;
@@ -463,7 +548,7 @@ static enum db_status count_by_rows(const struct entry_filter *f, struct call *c
     db_args_init(&args);
     buf_init(&sql, VALUES_BYTES);
     db_args_int(&args, c->who.project_id);
-    buf_add_str(&sql, "SELECT count(*), dlo_now() FROM (SELECT FROM dead_letters d WHERE ");
+    buf_printf(&sql, "SELECT count(*), dlo_now() FROM (SELECT FROM %s d WHERE ", table_of(f));
     add_conditions(f, false, &sql, &args);
     buf_printf(&sql, " LIMIT %d) x", LIMIT_COUNT_ROWS + 1);
     enum db_status status = sql.failed ? DB_FAILED : db_run_text(c->desk->db, sql.data, &args, res);

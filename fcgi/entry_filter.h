@@ -15,8 +15,9 @@
  * live until the statement has run. Everything made here is about the alias d of dead_letters, binds the project as $1
  * and leaves out what is past its retention and what was purged.
  *
- * A list is read from an index whatever the filter: states and webhooks are joined value by value, so that each has its
- * own ordered scan and a filter on a rare state does not walk past a million others.
+ * A list is read from an index whatever the filter: states and the values of the most telling field (a fingerprint, a
+ * webhook, …) are joined one by one, so that each pair has its own ordered scan and a rare one does not walk past a
+ * million others.
  */
 #ifndef DLO_FCGI_ENTRY_FILTER_H
 #define DLO_FCGI_ENTRY_FILTER_H
@@ -47,6 +48,10 @@ struct entry_filter_value {
 struct entry_filter {
     struct entry_filter_value fields[ENTRY_FILTER_FIELDS_MAX];
     bool every_state; /* state=all */
+    bool open;        /* the last state named is open */
+    bool system;      /* scope=system: events that no webhook took */
+    const char
+        *q; /* text to look for in payloads, or NULL: entry_search's to do, not the select's */
     char after[LIST_TIME_MAX];
     struct uuid after_id;
 };
@@ -59,7 +64,14 @@ bool entry_filter_read_of(struct entry_filter *f, struct list *l, unsigned usual
 void entry_filter_open(struct entry_filter *f);
 /* Adds a webhook by its public id. */
 void entry_filter_webhook(struct entry_filter *f, const struct uuid *webhook);
+/* The entries of one group, in whatever state. */
+void entry_filter_group(struct entry_filter *f, const void *fingerprint, size_t n);
 void entry_filter_release(struct entry_filter *f);
+
+/* Whether it is about what is open and asks for nothing but what a fingerprint is made of: counters of groups know it. */
+bool entry_filter_of_groups(const struct entry_filter *f);
+/* Its webhooks, statuses and fingerprints as three parameters, NULL where any. */
+void entry_filter_bind_groups(const struct entry_filter *f, struct db_args *args);
 
 /* Appends a select of whole rows, newest first, at most `rows`, after the key (NULL: from the start). */
 void entry_filter_select(struct entry_filter *f, const struct list_key *after, int rows,

@@ -61,7 +61,18 @@ enum db_status entry_view_find(struct call *c, const struct uuid *id, PGresult *
     db_args_init(&args);
     db_args_int(&args, c->who.project_id);
     db_args_uuid(&args, id);
-    return db_run(c->desk->db, &fcgi_sql[FCGI_SQL_ENTRY_ROWS], &args, res);
+    enum db_status status = db_run(c->desk->db, &fcgi_sql[FCGI_SQL_ENTRY_ROWS], &args, res);
+    if (status != DB_OK || PQntuples(*res) > 0)
+        return status;
+    PQclear(*res);
+    return entry_view_rows(
+        c, "SELECT f.* FROM system_entries f WHERE f.project_id = $1 AND f.id = $2 LIMIT 1", &args,
+        res);
+}
+
+bool entry_view_system(const PGresult *res, int row)
+{
+    return db_int(res, row, ENTRY_COL_REASON) == REASON_UNROUTABLE;
 }
 
 enum db_status entry_view_rows(struct call *c, const char *select, const struct db_args *args,
@@ -93,7 +104,10 @@ enum db_status entry_view_body(struct call *c, const PGresult *res, int row, boo
     struct db_args args;
     name_body(c, res, row, &id, &args);
     db_args_bool(&args, payload);
-    return db_run(c->desk->db, &fcgi_sql[FCGI_SQL_ENTRY_BODY], &args, out);
+    return db_run(
+        c->desk->db,
+        &fcgi_sql[entry_view_system(res, row) ? FCGI_SQL_SYSTEM_BODY : FCGI_SQL_ENTRY_BODY], &args,
+        out);
 }
 
 enum db_status entry_view_attempts(struct call *c, const PGresult *res, int row, PGresult **out)
@@ -115,6 +129,8 @@ const char *entry_view_not_replayable(const PGresult *res, int row)
                                         : "not-open";
     if (db_bool(res, row, ENTRY_COL_EXPIRED))
         return "payload-expired";
+    if (entry_view_system(res, row))
+        return NULL;
     if (db_bool(res, row, ENTRY_COL_WEBHOOK_DELETED))
         return "webhook-deleted";
     return db_bool(res, row, ENTRY_COL_WEBHOOK_ENABLED) ? NULL : "endpoint-disabled";
@@ -133,13 +149,18 @@ json_t *entry_view_row(const PGresult *res, int row)
     json_t *entry = column_object(res, row, members, N(members));
     if (!entry)
         return NULL;
+    json_t *destination =
+        entry_view_system(res, row)
+            ? json_null()
+            : json_pack("{s:s, s:o}", "type", "webhook", "url", column_value(res, row, &url));
     json_t *rest =
-        json_pack("{s:{s:s, s:o}, s:s, s:I, s:b, s:s?}", "destination", "type", "webhook", "url",
-                  column_value(res, row, &url), "classification",
+        json_pack("{s:o?, s:s, s:I, s:b, s:s?}", "destination", destination, "classification",
                   db_bool(res, row, ENTRY_COL_PERMANENT) ? "permanent" : "transient_exhausted",
                   "retryCount", (json_int_t)(attempts > 0 ? attempts - 1 : 0), "replayable",
                   why_not == NULL, "notReplayableReason", why_not);
     json_object_update(entry, rest);
+    if (entry_view_system(res, row))
+        json_object_set_new(entry, "scope", json_string("system"));
     json_decref(rest);
     json_object_set_new(entry, "discarded",
                         db_null(res, row, ENTRY_COL_DECIDED) ? json_null()

@@ -49,11 +49,14 @@ enum entry_column {
     ENTRY_COL_EXPIRED
 };
 
-/* The row of the entry with this id, or whose delivery has it; no row if there is none. */
+/* The row of the entry with this id, or whose delivery has it, or of the system scope; no row if there is none. */
 enum db_status entry_view_find(struct call *c, const struct uuid *id, PGresult **res);
 /* The rows that a select made by entry_filter_select names, in its order. */
 enum db_status entry_view_rows(struct call *c, const char *select, const struct db_args *args,
                                PGresult **res);
+
+/* Whether it is of the system scope: an event that no webhook took, with no destination and no attempts. */
+bool entry_view_system(const PGresult *res, int row);
 
 json_t *entry_view_row(const PGresult *res, int row);
 /* Who decided on it, when and why: discarded, or purged. */

@@ -28,6 +28,10 @@ extern const struct route event_types_routes[];
 extern const struct route openapi_routes[];
 extern const struct route bulk_routes[];
 extern const struct route bulk_operations_routes[];
+extern const struct route groups_routes[];
+extern const struct route export_routes[];
+extern const struct route system_entries_routes[];
+extern const struct route stats_buckets_routes[];
 
 /* events.c */
 route_handler events_post, events_batch;
@@ -43,11 +47,17 @@ route_handler webhook_acts_pause, webhook_acts_resume, webhook_acts_retry_now, w
 route_handler webhook_rotate_post;
 route_handler webhook_health_get;
 /* entries.c, deliveries.c, legacy.c, overview.c */
-route_handler entries_list, entries_get, entries_payload, entries_attempt, entries_redrive,
-    entries_discard, entries_restore, entries_purge;
+route_handler entries_list, entries_get, entries_payload, entries_attempt, entries_diff,
+    entries_redrive, entries_discard, entries_restore, entries_purge;
 route_handler deliveries_list, deliveries_get, deliveries_replay, deliveries_cancel;
 route_handler legacy_list, legacy_webhook, legacy_retry;
 route_handler overview_get;
+/* groups.c */
+route_handler groups_list, groups_get, groups_patch;
+/* export.c, system_entries.c, stats_buckets.c */
+route_handler export_get;
+route_handler system_entries_warnings;
+route_handler stats_buckets_get;
 
 /* bulk.c, bulk_operations.c */
 route_handler bulk_redrive, bulk_discard, bulk_restore, bulk_purge;

@@ -370,7 +370,7 @@ int list_values(struct list *l, const char *name, const char **out, int max)
 }
 
 /* The database's clock, once a page; a cursor brings the first page's. */
-static bool know_now(struct list *l)
+bool list_now(struct list *l)
 {
     PGresult *r;
     if (l->now_us)
@@ -393,7 +393,7 @@ int list_time(struct list *l, const char *name, char out[LIST_TIME_MAX])
         return ok ? 0 : -1;
     enum instant_result r = instant_parse(text, strlen(text), &us);
     if (r == INSTANT_RELATIVE) {
-        if (!know_now(l))
+        if (!list_now(l))
             return -1;
         us += l->now_us;
         r = us >= 0 ? INSTANT_OK : INSTANT_RANGE;

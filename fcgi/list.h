@@ -83,6 +83,9 @@ int list_values(struct list *l, const char *name, const char **out, int max);
 /* A time filter, as text for $n::timestamptz. 1 given, 0 absent (out is ""), -1: a 400 was answered. */
 int list_time(struct list *l, const char *name, char out[LIST_TIME_MAX]);
 
+/* Makes l->now_us known: the database's clock, or what the cursor brought. false: answered. */
+bool list_now(struct list *l);
+
 /* "true" or "false": 1, 0; -1 absent; -2: a 400 was answered. */
 int list_flag(struct list *l, const char *name);
 

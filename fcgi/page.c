@@ -30,6 +30,7 @@ struct slot {
     _Atomic uint64_t latency[NBOUNDS + 1];
     _Atomic uint64_t latency_sum_us;
     _Atomic int hashing;
+    _Atomic int reading; /* the project that a long read is for; 0: none */
 };
 
 static struct slot *slots;
@@ -51,6 +52,7 @@ void page_use(int slot)
 {
     mine = &slots[slot];
     atomic_store(&mine->hashing, 0);
+    atomic_store(&mine->reading, 0);
 }
 
 static void add(_Atomic uint64_t *counter, uint64_t n)
@@ -96,6 +98,26 @@ bool page_hash_begin(int most)
 void page_hash_end(void)
 {
     atomic_store(&mine->hashing, 0);
+}
+
+/* Likewise. */
+bool page_read_begin(int project, int most)
+{
+    int n = 0, own = 0;
+    atomic_store(&mine->reading, project);
+    for (int i = 0; i < nslots; i++) {
+        int reads_for = atomic_load(&slots[i].reading);
+        n += reads_for != 0;
+        own += reads_for == project;
+    }
+    if (n > most || own > 1)
+        atomic_store(&mine->reading, 0);
+    return n <= most && own <= 1;
+}
+
+void page_read_end(void)
+{
+    atomic_store(&mine->reading, 0);
 }
 
 static unsigned long long sum(size_t offset)

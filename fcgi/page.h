@@ -28,6 +28,10 @@ void page_count_schema_rejected(void);
 bool page_hash_begin(int most);
 void page_hash_end(void);
 
+/* A place for a long read (export, search); false: the project has one already, or all are taken (429). */
+bool page_read_begin(int project, int most);
+void page_read_end(void);
+
 /* Sums over all slots as Prometheus text. */
 void page_metrics(struct buf *out);
 

@@ -10,6 +10,7 @@
 #include "common/states.h"
 #include "fcgi/entry_view.h"
 #include "fcgi/fields.h"
+#include "fcgi/system_entries.h"
 #include "fcgi_sql.h"
 
 #define ROUNDS                                                                                     \
@@ -51,6 +52,8 @@ static enum redrive_outcome judge(const PGresult *entry, struct redrive *r)
     if (PQntuples(entry) == 0)
         return REDRIVE_UNKNOWN;
     db_uuid(entry, 0, ENTRY_COL_ID, &r->entry);
+    if (entry_view_system(entry, 0))
+        return REDRIVE_SYSTEM;
     r->refusal = entry_view_not_replayable(entry, 0);
     if (!r->refusal)
         return REDRIVE_MADE;
@@ -141,6 +144,18 @@ static void answer_delivery(struct call *c, const struct redrive *r, bool reused
     response_json(c->rs, reused ? 200 : 202, body);
 }
 
+static void answer_system(struct call *c, const struct redrive *r)
+{
+    PGresult *entry;
+    if (!route_db_ok(c, entry_view_find(c, &r->entry, &entry)))
+        return;
+    if (PQntuples(entry) == 1 && entry_view_system(entry, 0))
+        system_entries_route(c, entry);
+    else
+        route_not_found(c);
+    PQclear(entry);
+}
+
 static void answer_refusal(struct call *c, const char *code)
 {
     static const struct {
@@ -180,6 +195,9 @@ void redrive_answer(struct call *c)
         break;
     case REDRIVE_REFUSED:
         answer_refusal(c, r.refusal);
+        break;
+    case REDRIVE_SYSTEM:
+        answer_system(c, &r);
         break;
     case REDRIVE_UNKNOWN:
         route_not_found(c);

@@ -14,6 +14,7 @@ enum redrive_outcome {
     REDRIVE_MADE,    /* a new delivery; the senders were woken */
     REDRIVE_PENDING, /* one is under way already */
     REDRIVE_REFUSED, /* see `refusal` */
+    REDRIVE_SYSTEM,  /* an event that no webhook took: system_entries' to route; `entry` is set */
     REDRIVE_UNKNOWN, /* no such entry in this project */
     REDRIVE_FAILED   /* see `status` */
 };

@@ -1,6 +1,6 @@
 /*
- * See response.h. Owns the answer until it is written. Must never stream: a handler that fails half way has sent
- * nothing yet. A crash leaves the client with the web server's 502, and it may ask again.
+ * See response.h. Owns the answer until it is written. Streams nothing but what a handler sends by response_stream: any
+ * other that fails half way has sent nothing yet. A crash leaves the client with the web server's 502, and it may ask again.
  */
 #include "fcgi/response.h"
 
@@ -263,7 +263,7 @@ static void add_head(struct buf *out, const struct response *rs, const struct re
     buf_printf(out, "Status: %d %s\r\n", rs->status, phrase_of(rs->status));
     if (rs->content_type)
         buf_printf(out, "Content-Type: %s\r\n", rs->content_type);
-    if (rs->status != 204 && rs->status != 304)
+    if (rs->status != 204 && rs->status != 304 && !rs->streamed)
         buf_printf(out, "Content-Length: %zu\r\n", rs->body.len);
     buf_printf(out, "X-Request-Id: %s\r\n", rq->id);
     buf_add_str(out,
@@ -275,9 +275,30 @@ static void add_head(struct buf *out, const struct response *rs, const struct re
     buf_add_str(out, "\r\n");
 }
 
+void response_stream_begin(struct response *rs, struct request *rq, const char *content_type)
+{
+    struct buf out;
+    start(rs, 200, content_type);
+    rs->streamed = true;
+    buf_init(&out, HEADERS_MAX + 2048);
+    add_head(&out, rs, rq);
+    if (!out.failed)
+        FCGX_PutStr(out.data, (int)out.len, rq->fcgi->out);
+    buf_release(&out);
+}
+
+bool response_stream(struct response *rs, struct request *rq, const void *p, size_t n)
+{
+    if (!rs->streamed)
+        abort(); /* a handler of ours sends a body without its head */
+    return FCGX_PutStr(p, (int)n, rq->fcgi->out) >= 0 && FCGX_GetError(rq->fcgi->out) == 0;
+}
+
 void response_write(struct response *rs, struct request *rq, bool legacy)
 {
     struct buf out;
+    if (rs->streamed)
+        return;
     render(rs, rq, legacy);
     if (rs->weak_tag)
         tag_body(rs, rq);

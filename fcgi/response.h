@@ -1,5 +1,5 @@
 /*
- * One answer. Assembled whole, then written with one call; nothing is streamed from here.
+ * One answer. Assembled whole, then written with one call; only an export is streamed (response_stream).
  *
  * Every answer gets X-Request-Id, Cache-Control: no-store, X-Content-Type-Options and the Content-Security-Policy of
  * API.md. A handler calls exactly one of response_json, response_problem, response_empty, response_bytes.
@@ -24,6 +24,8 @@ struct response {
     json_t *json; /* the body until it is rendered */
     bool
         problem; /* json is a problem: requestId is added, ROUTE_LEGACY makes it {"error": detail} */
+    bool
+        streamed; /* its head was written, and what there is of its body: nothing can be taken back */
     bool weak_tag; /* ETag from the body's bytes, 304 if the client has it */
     const char
         *secrets[RESPONSE_SECRETS_MAX]; /* top-level members that are null in a stored answer */
@@ -67,6 +69,11 @@ void response_location(struct response *rs, const char *public_url, const char *
 /* 429 with Retry-After. */
 void response_too_many(struct response *rs, const char *code, const char *detail,
                        int retry_after_s);
+
+/* Writes the head of a 200 without a length, at once; the body follows in pieces, and response_write adds nothing. */
+void response_stream_begin(struct response *rs, struct request *rq, const char *content_type);
+/* false: the client has gone. */
+bool response_stream(struct response *rs, struct request *rq, const void *p, size_t n);
 
 /* Writes the answer to the web server; HEAD and 304 without their body. For route.c. */
 void response_write(struct response *rs, struct request *rq, bool legacy);

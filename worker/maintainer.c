@@ -63,6 +63,10 @@ static void fold(struct db *db)
 {
     while (number(db, WORKER_SQL_FOLD_COUNTS, NULL) >= 20000)
         ;
+    while (number(db, WORKER_SQL_FOLD_GROUPS, NULL) >= 20000)
+        ;
+    while (number(db, WORKER_SQL_FOLD_WARNINGS, NULL) >= 20000)
+        ;
 }
 
 /* Entries whose time came leave the counts, project by project. */
@@ -152,6 +156,7 @@ static void keys(struct db *db)
 static void cut(struct db *db)
 {
     number(db, WORKER_SQL_CUT_KEPT, NULL);
+    number(db, WORKER_SQL_CUT_GROUPS, NULL);
 }
 
 /* The log lines that seed 000's users look for. */

@@ -25,7 +25,7 @@ SELECT d.id, d.drawer, d.delivery_id, d.event_id, d.external_id, w.public_id AS 
         /*>*/
        ) d
   JOIN projects p ON p.id = $1
-  JOIN webhooks w ON w.project_id = $1 AND w.id = d.webhook_id
+  LEFT JOIN webhooks w ON w.project_id = $1 AND w.id = d.webhook_id
   LEFT JOIN LATERAL (
         SELECT o.url FROM dead_letter_bodies o
          WHERE o.project_id = $1 AND o.id = d.id AND o.drawer = d.drawer

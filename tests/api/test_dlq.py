@@ -190,12 +190,6 @@ def test_bad_filter_is_400(shop, query, code):
         assert got.pointers() == ["?" + query.split("=")[0]]
 
 
-@pytest.mark.parametrize("query", ["scope=system", "q=abc&from=-1h"])
-def test_filter_of_later_work_is_not_available(shop, query):
-    got = shop.project.get(f"/v1/dlq?{query}")
-    assert got.status == 422 and got.code == "not-available"
-
-
 # --- pages ------------------------------------------------------------------------------------------------------------
 
 

@@ -39,6 +39,11 @@ ROUTES = [
     ("GET", "/v1/dlq/{entry}", "dlq:read", None),
     ("GET", "/v1/dlq/{entry}/payload", "dlq:payload", None),
     ("GET", "/v1/dlq/{entry}/attempts/1", "dlq:read", None),
+    ("GET", "/v1/dlq/{entry}/diff", "dlq:read", None),
+    ("GET", "/v1/dlq/export", "dlq:export", None),
+    ("GET", "/v1/dlq/groups", "dlq:read", None),
+    ("GET", "/v1/dlq/groups/{group}", "dlq:read", None),
+    ("PATCH", "/v1/dlq/groups/{group}", "dlq:discard", {"state": "acknowledged"}),
     ("POST", "/v1/dlq/{entry}/re-drive", "dlq:replay", b""),
     ("POST", "/v1/dlq/{entry}/replay", "dlq:replay", b""),
     ("POST", "/v1/dlq/{entry}/retry", "dlq:replay", b""),
@@ -66,6 +71,8 @@ ROUTES = [
     ("GET", "/dlq/webhook/{webhook}", "dlq:read", None),
     ("POST", "/dlq/{delivery}/retry", "dlq:replay", b""),
     ("GET", "/v1/overview", "dlq:read", None),
+    ("GET", "/v1/config-warnings", "dlq:read", None),
+    ("GET", "/v1/stats", "dlq:read", None),
     ("GET", "/v1/audit", "audit:read", None),
     ("GET", "/v1/keys", "admin", None),
     ("POST", "/v1/keys", "admin", {"name": "n", "scopes": ["dlq:read"]}),
@@ -93,7 +100,9 @@ class Tenant:
         assert planned.status == 202, planned
         self.objects = {"event": entry["eventId"], "webhook": entry["webhookId"], "entry": entry["id"],
                         "delivery": entry["deliveryId"], "key": key.json()["id"], "type": "order.mine",
-                        "trial": self.trial(entry["webhookId"]), "operation": planned.json()["id"]}
+                        "trial": self.trial(entry["webhookId"]), "operation": planned.json()["id"],
+                        "group": entry["fingerprint"]}
+        eventually(lambda: self.project.get(f"/v1/dlq/groups/{entry['fingerprint']}").status == 200)
 
     def trial(self, webhook):
         """Of a transform; there are sandboxes a moment after the worker has started."""

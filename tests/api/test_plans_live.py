@@ -12,6 +12,9 @@ from harness.wait import eventually
 BIG = "events|attempts|dead_letters|dead_letter_bodies|ready|later|event_keys"
 FILTERS = ["", "?state=all", "?count=exact", "?channel=a&eventType=b", "?webhookId={hook}", "?webhookId={hook}&state=all",
            "?failureReason=timeout,5xx&from=-1h&to=-1m", "?replayable=true&intentional=false", "?externalId=x&count=exact",
+           "?eventType=x,y&state=all", "?customerExternalId=a,b", "?eventId={event}", "?scope=system", "?q=needle&from=-1h",
+           "?scope=system&q=needle&from=-1h", "?fingerprint={group}&state=all&limit=200", "/groups", "/groups?groupBy=channel",
+           "/groups?state=all", "/groups/{group}", "/export", "/export?manifest=only", "/{entry}/diff",
            "?fingerprint=" + "0" * 32, "?expiresBefore=-1m", "?generation=1&classification=permanent&statusCode=503"]
 
 
@@ -39,10 +42,12 @@ def tour(stack, peer):
     entry = eventually(lambda: project.dead_letter(peer, externalId="x"))
     project.post("/v1/events/batch", {"events": [{"eventType": "t", "payload": n} for n in range(5)]})
     for query in FILTERS:
-        assert project.get("/v1/dlq" + query.format(hook=entry["webhookId"])).status == 200
+        path = "/v1/dlq" + query.format(hook=entry["webhookId"], event=entry["eventId"], group=entry["fingerprint"],
+                                        entry=entry["id"])
+        eventually(lambda: project.get(path).status == 200)
     for path in ("/dlq", f"/dlq/webhook/{entry['webhookId']}", f"/v1/dlq/{entry['id']}", "/v1/deliveries?status=failed",
                  f"/v1/deliveries/{entry['deliveryId']}", "/v1/events?eventType=t", f"/v1/events/{entry['eventId']}",
-                 "/v1/overview", f"/v1/webhooks/{entry['webhookId']}/health"):
+                 "/v1/overview", "/v1/stats", "/v1/config-warnings", f"/v1/webhooks/{entry['webhookId']}/health"):
         assert project.get(path).status == 200
     assert project.post(f"/v1/dlq/{entry['id']}/re-drive").status == 202
     eventually(lambda: project.entries())

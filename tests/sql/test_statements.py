@@ -13,7 +13,9 @@ ROLE = {"common": "dlo_owner", "fcgi": "dlo_api", "worker": "dlo_worker", "cli":
 # What holds one tenant's rows.
 TENANT_TABLES = ("events", "ready", "later", "attempts", "dead_letters", "dead_letter_bodies", "webhooks", "redrives",
                  "dlq_counts", "dlq_deltas", "event_keys", "event_types", "expired_counts", "trials",
-                 "bulk_operations", "bulk_items", "operations")
+                 "bulk_operations", "bulk_items", "operations",
+                 "dlq_groups", "group_deltas", "group_buckets", "dlq_stats", "system_entries",
+                 "config_warnings", "warning_deltas")
 # Those that count over all tenants, for the operator's eyes only.
 OVER_ALL = {"metrics", "metrics_senders", "readyz"}
 

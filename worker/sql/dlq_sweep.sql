@@ -11,13 +11,17 @@ WITH p AS (
       FROM projects WHERE id = $1::int4 FOR UPDATE),
 crossed AS (
     SELECT d.project_id, d.webhook_id, coalesce(d.channel, '') AS channel, d.reason, d.state,
-           count(*) * CASE WHEN p.new >= p.old THEN -1 ELSE 1 END AS n
+           d.fingerprint, count(*) * CASE WHEN p.new >= p.old THEN -1 ELSE 1 END AS n
       FROM p JOIN dead_letters d ON d.project_id = p.id
        AND d.created_at > least(p.old, p.new) AND d.created_at <= greatest(p.old, p.new)
-     GROUP BY d.project_id, d.webhook_id, coalesce(d.channel, ''), d.reason, d.state, p.new >= p.old),
+     GROUP BY d.project_id, d.webhook_id, coalesce(d.channel, ''), d.reason, d.state, d.fingerprint,
+              p.new >= p.old),
 counted AS (
     INSERT INTO dlq_deltas (project_id, webhook_id, channel, reason, state, n)
-    SELECT project_id, webhook_id, channel, reason, state, n FROM crossed),
+    SELECT project_id, webhook_id, channel, reason, state, sum(n) FROM crossed GROUP BY 1, 2, 3, 4, 5),
+grouped AS (
+    INSERT INTO group_deltas (project_id, fingerprint, open)
+    SELECT project_id, fingerprint, sum(n) FROM crossed WHERE state = 1 GROUP BY 1, 2),
 left_by_expiry AS (
     INSERT INTO expired_counts AS x (project_id, day, n)
     SELECT project_id, dlo_day(dlo_now()), -sum(n) FROM crossed WHERE state IN (1, 2) GROUP BY 1
