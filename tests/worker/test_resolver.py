@@ -41,9 +41,7 @@ class Receiver:
 
     def serve(self, conn):
         with conn, conn.makefile("rb") as lines:
-            while head := b"".join(iter(lines.readline, b"\r\n")):
-                if b"\r\n" not in head:
-                    return
+            while head := b"".join(itertools.takewhile(lambda line: line not in (b"\r\n", b""), lines)):
                 length = next((int(line.split(b":")[1]) for line in head.lower().split(b"\r\n")
                                if line.startswith(b"content-length:")), 0)
                 lines.read(length)
