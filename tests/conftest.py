@@ -20,6 +20,14 @@ def pytest_cmdline_main(config):
         config.option.dist = "loadfile"
 
 
+# A file is run by one process: the longest begin first, so that none is left to run alone at the end.
+LONGEST = ("test_dashboard.py", "test_hosts.py", "test_retention.py", "test_signals.py")
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
     report = yield

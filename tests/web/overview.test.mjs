@@ -81,6 +81,7 @@ test("nothing is asked while nobody looks, and at once when somebody looks again
   await office.until("requests while the page is seen", () => asked.includes("/v1/overview"));
   await hide(true);
   await page.clock.runFor(10_000); // what was planned before still comes
+  await page.waitForLoadState("networkidle");
   asked.length = 0;
   await page.clock.runFor(120_000);
   assert.deepEqual(asked, []);
