@@ -146,8 +146,8 @@ def test_carrying_changes_no_count(stack, project, peer):
     """An UPDATE that moves rows between drawers, as carry_entries does."""
     entry = project.dead_letter(peer)
     settled(project, 1)
-    stack.sql("UPDATE dead_letters SET drawer = drawer + 7 WHERE project_id = %s", [project.number])
-    stack.sql("UPDATE dead_letter_bodies SET drawer = drawer + 7 WHERE project_id = %s", [project.number])
+    stack.sql("UPDATE dead_letters SET drawer = drawer + 1 WHERE project_id = %s", [project.number])
+    stack.sql("UPDATE dead_letter_bodies SET drawer = drawer + 1 WHERE project_id = %s", [project.number])
     eventually(lambda: stack.value("SELECT count(*) FROM group_deltas") == 0)
     assert group_of(project, entry["fingerprint"])["count"] == 1 and group_of(project, entry["fingerprint"])["total"] == 1
 
