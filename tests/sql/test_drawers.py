@@ -7,6 +7,8 @@ import random
 import psycopg
 import pytest
 
+from harness.statement import all_statements
+
 DAY = 86400
 PARENTS = ("events", "attempts", "dead_letters", "dead_letter_bodies")
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
@@ -138,6 +140,28 @@ def test_drawer_that_a_waiting_delivery_needs_is_not_dropped(conn, table, column
                        generation, delivery_id, event_id, created_at, {column})
                      VALUES (0, {project}, 1, 2, {key}, 0, 0, 0, gen_random_uuid(), gen_random_uuid(), now(), now())""")
     assert conn.execute("SELECT dlo_drop_drawer(%s, %s)", [key, suffix]).fetchone()[0] is False
+
+
+@pytest.mark.parametrize("name", ["carry_waiting", "carry_entries", "carry_events", "carry_attempts"])
+def test_nothing_is_carried_into_the_drawer_it_lies_in(conn, name):
+    """As when the clock was set back after the drawer became due: the maintainer repeats the statement until it says 0."""
+    project = a_project(conn)
+    key = drawer(conn, conn.execute("SELECT dlo_now()").fetchone()[0], 30 * DAY)
+    an_event(conn, project, key)
+    conn.execute(f"""INSERT INTO ready (shard, project_id, webhook_id, payload_bytes, source_drawer, tries, class, generation,
+                       delivery_id, event_id, created_at, ready_at)
+                     SELECT 0, project_id, 1, 2, drawer, 0, 0, 0, gen_random_uuid(), id, now(), now()
+                       FROM events WHERE project_id = {project}""")
+    conn.execute(f"""INSERT INTO dead_letters (drawer, project_id, id, webhook_id, delivery_id, event_id, created_at,
+                       updated_at, state, reason, permanent, intentional, last_status, attempt_count, generation,
+                       fingerprint_version, fingerprint, event_type)
+                     SELECT drawer, project_id, gen_random_uuid(), 1, gen_random_uuid(), id, created_at, created_at, 2, 3,
+                            true, false, 400, 1, 0, 1, '\\x00', type FROM events WHERE project_id = {project}""")
+    statement = next(s.text for s in all_statements("worker") if s.name == name)
+    conn.execute(f"PREPARE carrying AS {statement}")
+    assert conn.execute(f"EXECUTE carrying({key})").fetchone()[0] == 0
+    conn.execute("DEALLOCATE carrying")
+    assert conn.execute("SELECT count(*) FROM dead_letters WHERE project_id = %s AND drawer = %s", [project, key]).fetchone()[0] == 1
 
 
 def test_drawer_in_use_is_not_waited_for(conn, cluster, database):

@@ -3,15 +3,17 @@
 -- returns: entries moved int8
 -- locks: the rows it moves
 -- called by: maintainer, before a drawer is dropped: entries that their project may still see (its plan grew), and those
---            whose re-drive is under way, go to a later drawer; hot rows and the pending re-drive learn where
+--            whose re-drive is under way, go to a later drawer; hot rows and the pending re-drive learn where. A drawer that
+--            today's rows go to (the clock was set back) keeps them, and is not dropped
 WITH k AS (
-    SELECT o.project_id, o.id,
-           CASE WHEN o.created_at > dlo_now() - make_interval(secs => p.retention_s)
-                 AND dlo_drawer(o.created_at, p.retention_s) <> $1::int4
-                THEN dlo_drawer(o.created_at, p.retention_s)
-                ELSE dlo_drawer(dlo_now(), p.retention_s) END AS new_drawer
+    SELECT o.project_id, o.id, later.drawer AS new_drawer
       FROM projects p JOIN dead_letters o ON o.project_id = p.id
-     WHERE o.drawer = $1::int4
+      CROSS JOIN LATERAL (
+           SELECT CASE WHEN o.created_at > dlo_now() - make_interval(secs => p.retention_s)
+                        AND dlo_drawer(o.created_at, p.retention_s) <> $1::int4
+                       THEN dlo_drawer(o.created_at, p.retention_s)
+                       ELSE dlo_drawer(dlo_now(), p.retention_s) END) later(drawer)
+     WHERE o.drawer = $1::int4 AND later.drawer <> $1::int4
        AND (o.created_at > dlo_now() - make_interval(secs => p.retention_s) OR o.state = 2)
      LIMIT 1000),
 d AS (
