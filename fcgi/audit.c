@@ -69,8 +69,7 @@ static bool join_values(struct list *l, const char *name, char out[FILTER_BYTES]
     if (n >= 0 && used < FILTER_BYTES)
         return true;
     if (n >= 0)
-        response_field_problem(l->call->rs, 400, "too-many-values", name,
-                               "%s: has too many values.", name);
+        list_refuse(l, 400, "too-many-values", name, "%s: has too many values.", name);
     return false;
 }
 

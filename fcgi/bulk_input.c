@@ -10,6 +10,7 @@
 
 #include "common/limits.h"
 #include "fcgi/fields.h"
+#include "fcgi/webhook_pointer.h"
 #include "fcgi_sql.h"
 
 #define IDS_BYTES (LIMIT_BULK_IDS * 20 + 64)
@@ -198,8 +199,8 @@ static bool filters_known(struct call *c, const json_t *filters)
     json_object_foreach((json_t *)filters, name, value)
     {
         if (!known_filter(name)) {
-            char pointer[80];
-            snprintf(pointer, sizeof pointer, "/filters/%.60s", name);
+            char pointer[WEBHOOK_POINTER_BYTES];
+            webhook_pointer("filters", name, pointer, sizeof pointer);
             return refuse(c, 400, "unknown-field", pointer, "There is no such filter.");
         }
         given += !json_is_null(value) && !(json_is_array(value) && json_array_size(value) == 0);

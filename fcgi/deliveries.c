@@ -14,6 +14,7 @@
 #include "common/states.h"
 #include "fcgi/attempt_view.h"
 #include "fcgi/column.h"
+#include "fcgi/fields.h"
 #include "fcgi/redrive.h"
 #include "fcgi/window.h"
 #include "fcgi_sql.h"
@@ -427,13 +428,10 @@ static bool cancel_pending(struct call *c, struct uuid *id)
 
 void deliveries_cancel(struct call *c)
 {
+    static const char *const known[] = {NULL};
     struct uuid id;
     json_t *body = route_body_object(c);
-    if (!body)
-        return;
-    if (json_object_size(body) > 0)
-        refuse(c, "unknown-field", "", "This route takes no fields.");
-    else if (cancel_pending(c, &id))
+    if (body && fields_known(c, body, known, NULL) && cancel_pending(c, &id))
         deliveries_get(c);
     json_decref(body);
 }

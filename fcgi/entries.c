@@ -241,7 +241,20 @@ void entries_attempt(struct call *c)
     PQclear(res);
 }
 
-/* A query parameter as the number of an attempt; `otherwise` if it is absent, -1 if it is none. */
+/* Whether a query parameter, if given, is the number of an attempt. false: answered. */
+static bool number_ok(struct call *c, const char *name)
+{
+    char pointer[8];
+    const char *text = request_query(c->rq, name);
+    if (!text || number_of(text) >= 0)
+        return true;
+    snprintf(pointer, sizeof pointer, "?%s", name);
+    response_field_problem(c->rs, 400, "bad-filter", pointer, "%s is the number of an attempt.",
+                           name);
+    return false;
+}
+
+/* That number; `otherwise` if it is absent. */
 static int number_in_query(struct call *c, const char *name, int otherwise)
 {
     const char *text = request_query(c->rq, name);
@@ -267,7 +280,9 @@ static void answer_diff(struct call *c, const PGresult *attempts)
 
 void entries_diff(struct call *c)
 {
-    PGresult *attempts, *res = find_entry(c);
+    PGresult *attempts, *res = NULL;
+    if (number_ok(c, "a") && number_ok(c, "b"))
+        res = find_entry(c);
     if (!res)
         return;
     if (route_db_ok(c, entry_view_attempts(c, res, 0, &attempts))) {

@@ -33,7 +33,7 @@ void event_input_scan_error(enum json_scan_result r, size_t offset, const char *
 {
     switch (r) {
     case JSON_SCAN_UTF8:
-        fail(err, 400, "invalid-utf8", "", "%s is not valid UTF-8 at byte %zu", what, offset);
+        fail(err, 400, "malformed-utf8", "", "%s is not valid UTF-8 at byte %zu", what, offset);
         break;
     case JSON_SCAN_DEPTH:
         fail(err, 400, "too-deep", "", "%s is nested deeper than %d levels at byte %zu", what,
@@ -50,7 +50,7 @@ void event_input_scan_error(enum json_scan_result r, size_t offset, const char *
         fail(err, 400, "wrong-type", "", "%s must be a JSON object", what);
         break;
     default:
-        fail(err, 400, "invalid-json", "", "%s is not valid JSON at byte %zu", what, offset);
+        fail(err, 400, "malformed-json", "", "%s is not valid JSON at byte %zu", what, offset);
     }
 }
 

@@ -17,6 +17,7 @@
 #include "fcgi/event_input.h"
 #include "fcgi/event_schemas.h"
 #include "fcgi/handlers.h"
+#include "fcgi/idempotency.h"
 #include "fcgi/page.h"
 #include "fcgi_sql.h"
 
@@ -39,32 +40,15 @@ static void digest(const void *a, size_t alen, const void *b, size_t blen,
     memcpy(out, full, KEY_BYTES);
 }
 
-/*
- * Idempotency-Key, quoted or bare, 1-255 visible ASCII. On events it is a dedup key: no answer is stored. Returns -1 if
- * it is malformed (answered), 0 if there is none, 1 if *key is set.
- */
+/* On events it is a dedup key: no answer is stored. -1: answered, 0: there is none, 1: *key is set. */
 static int read_idempotency_key(struct call *c, char key[LIMIT_IDEMPOTENCY_KEY_BYTES + 1])
 {
-    const char *h = request_header(c->rq, "HTTP_IDEMPOTENCY_KEY");
-    if (!h)
-        return 0;
-    size_t n = strlen(h);
-    if (n >= 2 && h[0] == '"' && h[n - 1] == '"') {
-        h++;
-        n -= 2;
-    }
-    bool visible = n >= 1 && n <= LIMIT_IDEMPOTENCY_KEY_BYTES;
-    for (size_t i = 0; visible && i < n; i++)
-        visible = h[i] > 0x20 && h[i] < 0x7f;
-    if (!visible) {
-        response_problem(c->rs, 400, "malformed-idempotency-key",
-                         "Idempotency-Key takes 1 to 255 visible ASCII characters, quoted or bare.",
-                         NULL, 0);
-        return -1;
-    }
-    memcpy(key, h, n);
+    const char *given = "";
+    size_t n = 0;
+    int present = idempotency_key(c, &given, &n);
+    memcpy(key, given, n);
     key[n] = '\0';
-    return 1;
+    return present;
 }
 
 /* externalId, else the Idempotency-Key (in a batch with the index). False: no dedup. */
@@ -91,7 +75,7 @@ static void answer_input_error(struct call *c, const struct event_input_error *e
     struct response_error field = {err->pointer, err->detail};
     if (err->status == 503)
         response_header(c->rs, "Retry-After", "1");
-    response_problem(c->rs, err->status, err->code, err->detail, &field, err->pointer[0] ? 1 : 0);
+    response_problem(c->rs, err->status, err->code, err->detail, &field, err->status != 503);
 }
 
 static json_t *result_of(const struct uuid *id, int64_t deliveries)

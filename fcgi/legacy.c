@@ -83,7 +83,7 @@ static bool offset_ok(struct call *c, long page, long rows)
 {
     if (page <= LIMIT_LEGACY_OFFSET_ROWS / rows)
         return true;
-    response_problem(c->rs, 400, "page-too-far", "Pages end at 100,000 rows; /v1/dlq has cursors.",
+    response_problem(c->rs, 400, "out-of-range", "Pages end at 100,000 rows; /v1/dlq has cursors.",
                      NULL, 0);
     return false;
 }

@@ -249,7 +249,10 @@ static int object_values(struct list *l, const char *name, const char **out, int
 static const char *object_one(struct list *l, const char *name, bool *ok)
 {
     const char *value = NULL;
-    int n = object_values(l, name, &value, 1);
+    bool many = json_is_array(json_object_get(l->object, name));
+    if (many)
+        bad_parameter(l, "wrong-type", name, "takes one value");
+    int n = many ? -1 : object_values(l, name, &value, 1);
     *ok = *ok && n >= 0;
     return n == 1 ? value : NULL;
 }

@@ -333,8 +333,8 @@ static bool read_member(struct call *c, const json_t *body, struct member *m)
         !fields_strings(c, body, "scopes", 16, 32, &scopes))
         return false;
     if (!id == !m->login || !scopes) {
-        response_problem(c->rs, 400, "missing-field",
-                         "Needed are scopes and one of userId and login.", NULL, 0);
+        response_field_problem(c->rs, 400, "missing-field", scopes ? "/userId" : "/scopes",
+                               "Needed are scopes and one of userId and login.");
         return false;
     }
     if (id && ids_parse(ID_USER, id, strlen(id), &m->id) < 0) {

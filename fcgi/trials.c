@@ -83,7 +83,7 @@ static bool read_input(struct call *c, struct input *in)
     if (scanned != JSON_SCAN_OK) {
         struct event_input_error err;
         event_input_scan_error(scanned, offset, "the body", &err);
-        response_problem(c->rs, err.status, err.code, err.detail, NULL, 0);
+        response_field_problem(c->rs, err.status, err.code, err.pointer, "%s", err.detail);
         return false;
     }
     for (size_t i = 0; i < n; i++)

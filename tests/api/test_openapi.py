@@ -120,7 +120,7 @@ def test_unknown_query_parameter_is_400(office, operation):
 
 @with_body
 def test_unknown_field_is_400(office, operation):
-    places = {**anything(operation), "projectId": office.other.id, "webhookId": office.hook}
+    places = {**anything(operation), "projectId": office.other.id, "webhookId": office.hook, "operationId": office.planned}
     body = {**office.body(operation), "surprise": 1}
     got = office.client(operation).call(operation.method.upper(), office.path(operation, places), body,
                                         headers={"If-Match": "*"} if operation.wants("If-Match") else {})

@@ -176,6 +176,7 @@ def test_readyz_names_a_missing_worker(make_stack):
     stack = make_stack(worker=False)
     got = stack.anybody.get("/readyz")
     assert got.status == 503 and got.headers["retry-after"] and "sender" in str(got.json()["errors"])
+    assert got.code == "not-ready"
 
 
 METRICS = ["dlo_events_total", "dlo_requests_total", "dlo_request_duration_seconds_bucket", "dlo_due", "dlo_later",
@@ -222,6 +223,7 @@ def test_database_away_is_503_with_retry_after(make_stack):
     try:
         for got in (project.get("/v1/dlq"), project.post("/v1/events", {"eventType": "t", "payload": 1})):
             assert got.status == 503 and int(got.headers["retry-after"]) >= 1, got
+            assert got.code == "database-unavailable"
             assert got.headers["content-type"] == "application/problem+json"
         assert stack.anybody.get("/readyz").status == 503 and stack.anybody.get("/healthz").status == 200
     finally:

@@ -4,6 +4,7 @@ The examples of the document are sent as they stand there, but for the receiver'
 """
 
 import itertools
+import time
 import urllib.parse
 
 from harness.client import Client
@@ -12,7 +13,8 @@ from harness.wait import eventually
 LOGIN, PASSWORD = "ada@example.com", "correct horse battery"
 CHANGER = "alan@example.com"  # of a password, which ends sessions
 RECEIVER = "https://shop.example.com/hooks"
-EVERY_ENTRY = 9
+EVERY_ENTRY = 12
+LATER_MS = 20 * 86400 * 1000  # the latest that an operation may start is 30 days ahead
 
 
 class Office:
@@ -58,11 +60,26 @@ class Office:
         rows = eventually(lambda: len(rows := self.project.entries()) >= EVERY_ENTRY and rows, 30)
         self.entry, *self.untouched = rows
         self.project.event(type="shop.ok")
+        self.project.event(type="shop.lost")  # no webhook takes it
         self.pending = self.held_delivery()
+        self.planned = self.operation()
+        eventually(lambda: self.project.get(f"/v1/dlq/groups/{self.entry['fingerprint']}").status == 200)
 
     def held_delivery(self):
         self.project.event(type="shop.held")
         return self.project.wait_delivery(webhookId=self.holding, status="pending")["id"]
+
+    def operation(self, entry=None):
+        """A re-drive that does not begin while the tests run, unless it is resumed."""
+        body = {"ids": [(entry or self.entry)["id"]], "startAt": int(time.time() * 1000) + LATER_MS}
+        made = self.project.post("/v1/dlq/bulk-re-drive", body, headers={"Idempotency-Key": f"op-{next(self.numbers)}"})
+        assert made.status == 202, made
+        return made.json()["id"]
+
+    def paused(self):
+        operation = self.operation(self.untouched.pop())
+        assert self.project.post(f"/v1/bulk-operations/{operation}/pause").status == 200
+        return operation
 
     def trial(self):
         made = self.project.post(f"/v1/webhooks/{self.hook}/test-transform", {"transform": ".", "payload": {"a": 1}})
@@ -90,7 +107,8 @@ class Office:
         """Values of an operation's path parameters. What it uses up is made for it, or taken from the untouched."""
         plain = {"webhookId": self.hook, "entryId": self.entry["id"], "deliveryId": self.entry["deliveryId"],
                  "eventId": self.event, "n": "1", "name": "shop.known", "projectId": self.other.id,
-                 "userId": self.user_id, "keyId": None, "trialId": None}
+                 "userId": self.user_id, "keyId": None, "trialId": None, "operationId": self.planned,
+                 "fingerprint": self.entry["fingerprint"]}
         own = {
             "cancelDelivery": {"deliveryId": lambda: self.pending},
             "replayDelivery": {"deliveryId": self.untouched_delivery},
@@ -101,6 +119,9 @@ class Office:
             "retryEntry": {"entryId": self.untouched_entry},
             "discardEntry": {"entryId": self.untouched_entry},
             "restoreEntry": {"entryId": self.discarded},
+            "purgeEntry": {"entryId": self.untouched_entry},
+            "cancelOperation": {"operationId": self.operation},
+            "resumeOperation": {"operationId": self.paused},
             "putEventType": {"name": lambda: "order.paid"},
             "revokeKey": {"keyId": lambda: self.key(f"/v1/projects/{self.project.id}/keys")},
             "revokeProjectKey": {"keyId": lambda: self.key(f"/v1/projects/{self.other.id}/keys")},
@@ -138,6 +159,8 @@ class Office:
         """One call with the document's own example."""
         places = self.places(operation) if places is None else places
         headers = {"If-Match": "*"} if operation.wants("If-Match") else {}
+        if operation.id.startswith("bulk"):
+            headers["Idempotency-Key"] = f"bulk-{next(self.numbers)}"
         return (client or self.client(operation)).call(
             operation.method.upper(), self.path(operation, places), self.body(operation) if operation.has_body else b"",
             headers={**headers, **kw.pop("headers", {})}, **kw)
