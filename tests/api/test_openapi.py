@@ -14,7 +14,7 @@ document = Document()
 
 
 def those(chosen):
-    return pytest.mark.parametrize("operation", filter(chosen, document.operations), ids=lambda op: op.id)
+    return pytest.mark.parametrize("operation", [*filter(chosen, document.operations)], ids=lambda op: op.id)
 
 
 every = those(lambda op: True)
