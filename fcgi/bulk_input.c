@@ -242,8 +242,7 @@ static bool read_filters(struct bulk_input *in, struct call *c, const json_t *fi
         return false;
     list_end(&in->list);
     list_of_object(c, &in->list, filters, "/filters");
-    if (!entry_filter_read_of(&in->filter, &in->list, usual_states(in->kind)) ||
-        !can_freeze(in, c))
+    if (!entry_filter_read_of(&in->filter, &in->list, usual_states(in->kind)) || !can_freeze(in, c))
         return false;
     json_t *shown = json_copy((json_t *)filters);
     json_object_update(shown, in->list.extra);

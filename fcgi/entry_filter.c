@@ -266,7 +266,7 @@ static bool read_scope(struct entry_filter *f, struct list *l)
     const char *scope = list_one(l, "scope", &ok);
     f->system = ok && scope && strcmp(scope, "system") == 0;
     if (ok && scope && !f->system && strcmp(scope, "destination") != 0) {
-        list_refuse(l, 400, FILTER, "scope", "scope is destination or system.");
+        list_refuse(l, 400, "bad-filter", "scope", "scope is destination or system.");
         return false;
     }
     return ok;
@@ -284,7 +284,7 @@ static bool read_search(struct entry_filter *f, struct list *l)
     if (!f->q)
         return ok;
     if (strlen(f->q) < Q_MIN_BYTES || strlen(f->q) > Q_MAX_BYTES) {
-        list_refuse(l, 400, FILTER, "q", "q takes %d to %d bytes.", Q_MIN_BYTES, Q_MAX_BYTES);
+        list_refuse(l, 400, "bad-filter", "q", "q takes %d to %d bytes.", Q_MIN_BYTES, Q_MAX_BYTES);
         return false;
     }
     if (!f->fields[FIELD_FROM].given) {

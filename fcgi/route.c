@@ -19,12 +19,12 @@
 #define SLOW_US 1000000
 
 static const struct route *const tables[] = {
-    events_routes,   webhooks_routes,        entries_routes, deliveries_routes,
-    legacy_routes,   overview_routes,        session_routes, keys_routes,
-    projects_routes, users_routes,           whoami_routes,  audit_routes,
-    health_routes,   event_types_routes,     trials_routes,  ping_routes,
-    bulk_routes,     bulk_operations_routes, groups_routes,  export_routes,
-    system_entries_routes, stats_buckets_routes, openapi_routes,
+    events_routes,         webhooks_routes,        entries_routes, deliveries_routes,
+    legacy_routes,         overview_routes,        session_routes, keys_routes,
+    projects_routes,       users_routes,           whoami_routes,  audit_routes,
+    health_routes,         event_types_routes,     trials_routes,  ping_routes,
+    bulk_routes,           bulk_operations_routes, groups_routes,  export_routes,
+    system_entries_routes, stats_buckets_routes,   openapi_routes,
 };
 #define NTABLES (sizeof tables / sizeof *tables)
 
@@ -65,6 +65,7 @@ static bool serves(const struct route *route, enum method method)
 
 struct found {
     const struct route *route; /* NULL: no such method, or (rank < 0) no such path */
+    const struct route *any;   /* with that rank, whatever its method */
     int rank;
     unsigned methods; /* of all routes with that rank, a bit each */
 };
@@ -77,6 +78,7 @@ static void consider(struct found *f, const struct route *route, struct call *c)
         return;
     if (rank > f->rank)
         *f = (struct found){.rank = rank};
+    f->any = route;
     f->methods |= 1u << route->method;
     if (serves(route, c->rq->method)) {
         f->route = route;
@@ -396,13 +398,14 @@ static void answer_refusal(struct call *c)
 /* Fills the response; the route that was found, or NULL. */
 static const struct route *answer(struct call *c, enum request_read head)
 {
+    struct found f = find(c);
     if (c->rq->refused_status) {
         answer_refusal(c);
-        return NULL;
+        return f
+            .any; /* old routes have a form of their own; a web server may have changed the method */
     }
     if (!read_ok(c, head))
-        return NULL;
-    struct found f = find(c);
+        return f.any;
     if (!f.route) {
         answer_no_route(c, &f);
         request_drain(c->rq);

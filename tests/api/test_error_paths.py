@@ -71,10 +71,14 @@ def codes_of_source(text):
 
 
 @pytest.fixture(scope="module")
-def in_source():
-    # #include lines have names, not codes
+def literals():
     texts = [re.sub(r"^#include.*$", "", f.read_text(), flags=re.M) for f in sorted((ROOT / "fcgi").glob("*.c"))]
     return set().union(*map(codes_of_source, texts))
+
+
+@pytest.fixture(scope="module")
+def in_source(literals):
+    return literals - OTHERS
 
 
 def codes_below(node):
@@ -89,20 +93,21 @@ def codes_below(node):
             yield from codes_below(one)
 
 
-def test_literals_that_are_no_codes_are_still_there(in_source):
-    assert OTHERS - in_source == set()
+def test_literals_that_are_no_codes_are_still_there(literals):
+    assert OTHERS - literals == set()
 
 
 def test_every_code_stands_in_the_document_and_no_other(in_source):
     document = Document()
     written = set(codes_below(document.data)) | set(re.findall(r"\d{3} `([a-z-]+)`", document.data["info"]["description"]))
-    assert sorted(in_source - OTHERS - written) == [], "not in docs/openapi.yaml"
-    assert sorted(written - in_source) == [], "no responder answers it"
+    assert sorted(in_source - written) == [], "not in docs/openapi.yaml"
+    of_web_server = {code for code in written if re.fullmatch(r"http-\d{3}", code)}
+    assert sorted(written - of_web_server - in_source) == [], "no responder answers it"
 
 
 def test_every_code_stands_in_a_test(in_source):
     tests = "".join(f.read_text() for f in pathlib.Path(ROOT / "tests").rglob("*.py"))
-    assert sorted(code for code in in_source - OTHERS if f'"{code}"' not in tests) == []
+    assert sorted(code for code in in_source if f'"{code}"' not in tests) == []
 
 
 # --- who asks -----------------------------------------------------------------------------------------------------------
@@ -371,8 +376,8 @@ def test_user_of_another_project(shop, signed_in):
     expect(signed_in.get("/v1/dlq", headers={"Dlo-Project": shop.stack.project().id}), 403, "project-forbidden")
 
 
-def test_user_without_the_token_against_forgery(shop, signed_in):
-    expect(signed_in.post(f"/v1/dlq/{shop.entry['id']}/re-drive", headers={"X-CSRF-Token": None}), 403, "csrf")
+def test_user_without_the_token_against_forgery(signed_in):
+    expect(signed_in.call("PUT", "/v1/session/password", {}, headers={"X-CSRF-Token": None}), 403, "csrf")
 
 
 def test_wrong_current_password(signed_in):

@@ -62,7 +62,7 @@ class Office:
         self.project.event(type="shop.ok")
         self.project.event(type="shop.lost")  # no webhook takes it
         self.pending = self.held_delivery()
-        self.planned = self.operation()
+        self.planned, self.tried = self.operation(), self.trial()
         eventually(lambda: self.project.get(f"/v1/dlq/groups/{self.entry['fingerprint']}").status == 200)
 
     def held_delivery(self):
@@ -107,7 +107,7 @@ class Office:
         """Values of an operation's path parameters. What it uses up is made for it, or taken from the untouched."""
         plain = {"webhookId": self.hook, "entryId": self.entry["id"], "deliveryId": self.entry["deliveryId"],
                  "eventId": self.event, "n": "1", "name": "shop.known", "projectId": self.other.id,
-                 "userId": self.user_id, "keyId": None, "trialId": None, "operationId": self.planned,
+                 "userId": self.user_id, "keyId": None, "trialId": self.tried, "operationId": self.planned,
                  "fingerprint": self.entry["fingerprint"]}
         own = {
             "cancelDelivery": {"deliveryId": lambda: self.pending},
@@ -129,7 +129,6 @@ class Office:
             "disableUser": {"userId": self.victim},
             "setPassword": {"userId": self.victim},
             "deleteWebhook": {"webhookId": lambda: self.project.webhook(self.receiver)["id"]},
-            "getTrial": {"trialId": self.trial},
         }.get(operation.id, {})
         return {name: own[name]() if name in own else plain[name] for name in operation.parameter_names("path")}
 

@@ -43,6 +43,7 @@ def office(stack, peer):
 def schema(stack):
     config = SchemathesisConfig.from_dict({
         "generation": {"with-security-parameters": False},
+        "output": {"sanitization": {"enabled": False}},
         "checks": {"negative_data_rejection": {"expected-statuses": REFUSALS}},
     })
     made = schemathesis.openapi.from_dict(document.data, config=config)
@@ -51,6 +52,8 @@ def schema(stack):
 
 
 def run(office, schema, operation, mode, checks):
+    if operation.id == "isReady":  # there is no worker: 503 is what is documented
+        checks = [check for check in checks if check is not not_a_server_error]
     client = office.client(operation)
     identity = {**client.always, **({"Authorization": f"Bearer {client.key}"} if client.key else {})}
     # What is there, for good requests: made up, an id would be unknown.
