@@ -225,6 +225,12 @@ static const char *text_of(struct list *l, const json_t *value)
     return keep(l, number, (size_t)n);
 }
 
+/* Whoever sends it may have meant a value, and without one the filter would match everything. */
+static void empty_value(struct list *l, const char *name)
+{
+    bad_parameter(l, "bad-filter", name, "has an empty value");
+}
+
 /* The values of a member, an array or one alone; -1: answered. */
 static int object_values(struct list *l, const char *name, const char **out, int max)
 {
@@ -233,6 +239,10 @@ static int object_values(struct list *l, const char *name, const char **out, int
     for (int i = 0; i < count; i++) {
         const json_t *value = json_is_array(member) ? json_array_get(member, (size_t)i) : member;
         const char *text = n < max ? text_of(l, value) : NULL;
+        if (text && !*text) {
+            empty_value(l, name);
+            return -1;
+        }
         if (!text) {
             bool many = n == max;
             bad_parameter(
@@ -357,6 +367,10 @@ int list_values(struct list *l, const char *name, const char **out, int max)
     const struct request *rq = l->call->rq;
     for (int i = 0; i < rq->nquery; i++) {
         const char *p = strcmp(rq->query[i].name, name) == 0 ? rq->query[i].value : NULL;
+        if (p && p[strspn(p, ",")] == '\0') {
+            empty_value(l, name);
+            return -1;
+        }
         while (p) {
             size_t len = strcspn(p, ",");
             if (len && !seen(out, n, p, len)) {

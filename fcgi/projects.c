@@ -361,7 +361,8 @@ static void add_member(struct call *c, int project_id, const struct member *m)
         !route_db_ok(c, db_run(c->desk->db, &fcgi_sql[FCGI_SQL_MEMBER_ADD], &a, &r)))
         return;
     if (PQntuples(r) == 0)
-        response_problem(c->rs, 422, "unknown-user", "There is no such user.", NULL, 0);
+        response_field_problem(c->rs, 422, "unknown-user", m->login ? "/login" : "/userId",
+                               "There is no such user.");
     else if (route_db_ok(
                  c, audit_write(c, project_id, "member.add", db_text(r, 0, 1),
                                 json_pack("{s:o}", "scopes", principal_scope_names(m->bits)))) &&

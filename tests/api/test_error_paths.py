@@ -164,6 +164,8 @@ READS = [
     ("/v1/dlq?from=-999999d", 400, "time-out-of-range", "?from"),
     ("/v1/dlq?channel=" + ",".join(map(str, range(65))), 400, "too-many-values", "?channel"),
     ("/v1/audit?actor=" + ",".join(map(str, range(65))), 400, "too-many-values", "?actor"),
+    ("/v1/dlq?state=", 400, "bad-filter", "?state"),
+    ("/v1/dlq?webhookId=,", 400, "bad-filter", "?webhookId"),
     ("/v1/dlq?state=x", 400, "bad-filter", "?state"),
     ("/v1/dlq?webhookId=x", 400, "malformed-id", "?webhookId"),
     ("/v1/dlq?q=text", 400, "window-required", "?q"),
@@ -317,6 +319,7 @@ WRITES = [
     ("POST", "/v1/dlq/bulk-purge", {"filters": {"ü/~": 1}}, {}, 400, "unknown-field", "/filters/ü~1~0"),
     ("POST", "/v1/dlq/bulk-purge", {"filters": {"ü" * 300: 1}}, {}, 400, "unknown-field", None),
     ("POST", "/v1/dlq/bulk-purge", {"filters": {"from": ["-1h"]}}, {}, 400, "wrong-type", "/filters/from"),
+    ("POST", "/v1/dlq/bulk-purge", {"filters": {"channel": ""}}, {}, 400, "bad-filter", "/filters/channel"),
     ("POST", "/v1/dlq/bulk-purge", {"filters": {"q": "text", "from": "-1h"}}, {}, 422, "not-available", "/filters/q"),
     ("POST", "/v1/dlq/bulk-purge", {"filters": {"scope": "system"}}, {}, 422, "not-available", "/filters/scope"),
     ("PATCH", "/v1/dlq/groups/" + "f" * 32, {"link": "x"}, ANY, 422, "bad-link", "/link"),
@@ -343,7 +346,7 @@ OPERATORS = [
     ("POST", "/v1/projects/{project}/members", {"login": "a"}, 400, "missing-field", "/scopes"),
     ("POST", "/v1/projects/{project}/members", {"scopes": []}, 400, "missing-field", "/userId"),
     ("POST", "/v1/projects/{project}/members", {"login": "a", "scopes": ["x"]}, 400, "unknown-scope", "/scopes/0"),
-    ("POST", "/v1/projects/{project}/members", {"login": "nobody", "scopes": []}, 422, "unknown-user", None),
+    ("POST", "/v1/projects/{project}/members", {"login": "nobody", "scopes": []}, 422, "unknown-user", "/login"),
 ]
 
 

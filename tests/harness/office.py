@@ -103,12 +103,17 @@ class Office:
 
     # --- what stands in a path ----------------------------------------------------------------------------------------
 
-    def places(self, operation):
-        """Values of an operation's path parameters. What it uses up is made for it, or taken from the untouched."""
+    def known(self, operation):
+        """Values of an operation's path parameters that it must not use up: for requests that are to be refused."""
         plain = {"webhookId": self.hook, "entryId": self.entry["id"], "deliveryId": self.entry["deliveryId"],
                  "eventId": self.event, "n": "1", "name": "shop.known", "projectId": self.other.id,
                  "userId": self.user_id, "keyId": None, "trialId": self.tried, "operationId": self.planned,
                  "fingerprint": self.entry["fingerprint"]}
+        return {name: plain[name] or self.key("/v1/projects/" + self.project.id + "/keys")
+                for name in operation.parameter_names("path")}
+
+    def places(self, operation):
+        """Values of an operation's path parameters. What it uses up is made for it, or taken from the untouched."""
         own = {
             "cancelDelivery": {"deliveryId": lambda: self.pending},
             "replayDelivery": {"deliveryId": self.untouched_delivery},
@@ -130,7 +135,7 @@ class Office:
             "setPassword": {"userId": self.victim},
             "deleteWebhook": {"webhookId": lambda: self.project.webhook(self.receiver)["id"]},
         }.get(operation.id, {})
-        return {name: own[name]() if name in own else plain[name] for name in operation.parameter_names("path")}
+        return {name: own[name]() if name in own else value for name, value in self.known(operation).items()}
 
     def untouched_entry(self):
         return self.untouched.pop()["id"]
