@@ -15,46 +15,10 @@ set -u
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 for name in ${!PG@}; do unset "$name"; done
-ONLY=${ONLY:-}
-case ${QUICK:-0} in 0 | no) part=1 ;; *) part=5 ;; esac
-. "$here/report.sh"
-. "$here/rig.sh"
-
-step() { echo "bench: $*" >&2; }
+. "$here/measure.sh"
+. "$here/drain.sh"
 
 # --- draining a backlog -----------------------------------------------------------------------------------------------
-#
-# Those who are measured take events of the types order.paid.*; others in the way take others.
-
-ours="order.paid.%"
-
-# When none of ours waits any more; nothing before that.
-queue_empty_at() { sql -c "SELECT extract(epoch FROM clock_timestamp()) WHERE NOT EXISTS (
-    SELECT FROM webhooks w WHERE w.event_types[1] LIKE '$ours' AND (
-        EXISTS (SELECT FROM ready r WHERE r.shard = w.shard AND r.webhook_id = w.id) OR
-        EXISTS (SELECT FROM later l WHERE l.webhook_id = w.id)))"; }
-
-# drained N PREFIX: until nothing waits any more; sets drain_end. The database is asked only when the peer has nearly all,
-# so that asking costs nothing while it counts.
-drained() {
-    drain_end=""
-    within $((60 + $1 / 2000)) peer_has $(($1 * 95 / 100)) "$2" || return 1
-    empty() { drain_end=$(queue_empty_at) && [ -n "$drain_end" ]; }
-    within 60 empty
-}
-
-# drain_timed N PREFIX: a backlog is there, its webhooks are disabled; now one UPDATE enables them all. Sets
-# drain_seconds from the first request on, and what a delivery cost the worker and Postgres in us of a processor.
-drain_timed() {
-    local since worker postgres begin
-    since=$(sql -c "SELECT clock_timestamp()") worker=$(cpu_of worker) postgres=$(cpu_of postgres)
-    webhooks_set "$ours" "enabled = true" || return 1
-    drained "$1" "$2" || fail "not drained in time, left: $(sql -c 'SELECT count(*) FROM ready') ready"
-    worker=$(($(cpu_of worker) - worker)) postgres=$(($(cpu_of postgres) - postgres))
-    begin=$(sql -c "SELECT extract(epoch FROM min(at)) FROM attempts WHERE at >= '$since'")
-    drain_seconds=$(calc "${drain_end:-0} - ${begin:-0}" 3)
-    drain_worker_us=$(calc "$worker * 1000 / $1" 1) drain_postgres_us=$(calc "$postgres * 1000 / $1" 1)
-}
 
 # What the ledger says of ours: attempts, deliveries that ended, delivered, to be retried, dead, entries with their bodies.
 ledger() { sql -F ' ' -c "
@@ -317,78 +281,9 @@ isolation() {
     put events "$events"
 }
 
-# --- memory -----------------------------------------------------------------------------------------------------------
-
-# memory WHEN: of the samples a row has left, the highest
-memory() {
-    local kib processes unreadable
-    read -r kib processes unreadable <<<"$(tr -c '0-9A-Za-z\n' ' ' <"$dir/memory" | awk '
-        { sum = n = hidden = 0
-          for (i = 1; i < NF; i++) { if ($i == "pssKiB") sum += $(i + 1)
-              if ($i == "processes") n += $(i + 1)
-              if ($i == "unreadable") hidden += $(i + 1) }
-          if (sum > most) { most = sum; processes = n; unreadable = hidden } }
-        END { print most + 0, processes + 0, unreadable + 0 }')"
-    row_begin memory
-    put_text when "$1"
-    put mib "$(calc "$kib / 1024" 1)"
-    put ceiling null
-    put_text ceilingIs "none: PSS of everything but Postgres"
-    put firstStep 120
-    put aim 60
-    put samples "$(wc -l <"$dir/memory")"
-    put processes "$processes"
-    # a user other than root may not look into processes that hold keys: of those all resident memory is counted
-    if ((unreadable)); then put upperBoundFor "$unreadable"; fi
-    ((processes > 5)) || fail "only $processes processes were seen"
-    row_print
-}
-
 # --- the run ----------------------------------------------------------------------------------------------------------
 
-selected() {
-    local word
-    for word in ${ONLY//,/ }; do
-        case $1 in "$word"*) return 0 ;; esac
-    done
-    [ -z "$ONLY" ]
-}
-
-# measure ROW FIRST_STEP AIM FUNCTION [ARGUMENT...]: on a fresh stack, one row and, where it left samples, one of memory
-measure() {
-    row=$1
-    local first=$2 aim=$3
-    shift 3
-    selected "$row" || return 0
-    measured=yes
-    step "$row: starting a stack"
-    rm -f "$dir/memory"
-    row_begin "$row"
-    { stack_new && peer_forget && "$@"; } || fail "broken off"
-    sampler_stop
-    put firstStep "$first"
-    put aim "$aim"
-    row_print
-    if [ ${#row_failures[@]} -gt 0 ]; then stack_show_logs; fi
-    if [ -s "$dir/memory" ]; then memory "$row"; fi
-    stack_down
-}
-
-put_machine() {
-    row_begin machine
-    put cpus "$(nproc)"
-    put_text postgres "$("$pg_bin/postgres" --version | sed 's/.*) \([0-9.]*\).*/\1/')"
-    put_text disk "$(stat -f -c %T "$dir")"
-    put senders "${DLO_SENDERS:-2}"
-    put quick "$([ $part = 1 ] && echo false || echo true)"
-    row_print
-}
-
-trap 'exit 130' INT TERM HUP
-trap rig_close EXIT
-rig_open || exit 1
-put_machine
-measured=""
+run_begin
 measure drain         8000  16000 drain $((200000 / part)) 50
 measure drain-many    4000  12000 drain $((100000 / part)) $((5000 / part))
 measure drain-failing 6000  13000 drain $((200000 / part)) 50 --mixed
@@ -401,5 +296,4 @@ measure isolation     2     1.1   isolation $((1000000 / part)) $((7500 / part))
 if [ $part = 1 ]; then sizes="10000 100000 1000000"; else sizes="10000 100000"; fi
 # shellcheck disable=SC2086 # a list of numbers
 measure growth        null  1     growth $sizes
-[ -n "$measured" ] || { echo "bench: ONLY='$ONLY' selects nothing" >&2; exit 2; }
-[ "$rows_failed" = 0 ]
+run_end
