@@ -22,6 +22,7 @@ import urllib.parse
 WARM_UP = 12
 PAGE = 200
 CURSORS = 100
+ERRORS_SHOWN = 3
 
 
 class Office:
@@ -40,6 +41,8 @@ class Office:
         if answer.status != 200:
             self.errors += 1
             print(f"asks.py: {answer.status} for {path}: {body[:300]!r}", file=sys.stderr)
+            if self.errors == ERRORS_SHOWN:
+                raise SystemExit("asks.py: no more of this")
         return body, took
 
 

@@ -170,7 +170,7 @@ pages() {
         '/v1/dlq?limit=1&count=exact&channel=channel.1'
     page counts-rows ask '/v1/dlq?limit=1&count=exact&eventType=type.0' '/v1/dlq?limit=1&count=exact&eventType=type.39'
     page overview ask /v1/overview
-    page stats ask '/v1/stats?from=-7d'
+    page stats ask '/v1/stats?from=-12h'
     measure_here search-found null null ask '/v1/dlq?from=-5d&q=ord_1'
     measure_here search-nothing null null ask_none '/v1/dlq?from=-5d&q=needle'
 }
@@ -385,7 +385,7 @@ drop_day() {
     receivers && sql -v n=10000 -v days=5 -v first=1 -v last=10000 -f "$here/ledger.sql" || return 1
     step "$row: filling in a day of $n"
     mkfifo "$dir/release" || return 1
-    sql -v n="$n" -f "$here/ledger_day.sql" <"$dir/release" >"$dir/day" & # its standard input ends: the maintainer may
+    sql -v n="$n" -f "$here/ledger_day.sql" <"$dir/release" >"$dir/day" &
     out=$!
     exec 8>"$dir/release"
     within 600 test -s "$dir/day" || { exec 8>&-; return 1; }
@@ -394,6 +394,7 @@ drop_day() {
     step "$row: 10 s without"
     probed 10
     quiet=$(calc "($probe_events > $probe_list ? $probe_events : $probe_list)" 1)
+    echo >&8 # the maintainer may
     exec 8>&-
     wait $out
     rm "$dir/release"

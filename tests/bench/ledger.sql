@@ -6,7 +6,7 @@
 -- steps, two at once, as the owner.
 SET work_mem = '256MB';
 SET synchronous_commit = off;
-SELECT setseed(:first / (2.0 * :n));
+SELECT setseed(:first / (2.0 * :n)) \g /dev/null
 WITH p AS MATERIALIZED (
     SELECT id, retention_s, dlo_now() - interval '1 minute' AS newest FROM projects ORDER BY id LIMIT 1),
 w AS MATERIALIZED (

@@ -1,6 +1,6 @@
 -- A drawer whose day has come: :n events, each with one attempt and its dead letter, that expired in the 24 hours before it.
--- The maintainer would drop it within ten seconds; it is kept away by its own lock until this session ends, for which
--- ledger_day.sql therefore waits: it reads the standard input when all is there. Run by ledger.sh as the owner.
+-- The maintainer would drop it within ten seconds; it is kept away by its own lock until this session ends, which
+-- prints the bytes and reads a line of the standard input when all is there. Run by ledger.sh as the owner.
 SET work_mem = '256MB';
 SET synchronous_commit = off;
 SET client_min_messages = error;
