@@ -6,10 +6,10 @@
 # remembered but `firstStep` and `aim`, which are what the design asks for. A row whose totals do not add up says
 # "ok":false and why, and the run ends with status 1. Progress goes to the standard error.
 #
-# Rows: drain drain-many drain-failing drain-tls drain-stuck ingest-single ingest-batch latency isolation growth, and
-# after a row one of memory. ONLY selects by the beginning of a name. QUICK=1: a fifth of everything. DLO_SENDERS,
-# DLO_INTAKE, DLO_DESK as for `make run`. `firstStep` and `aim` are those of the field that the design names: perSecond,
-# p99Ms of latency, ratio of isolation and growth, mib.
+# Rows: drain drain-many drain-failing drain-tls drain-stuck ingest-single ingest-batch latency isolation transforms
+# growth, and after a row one of memory. ONLY selects by the beginning of a name. QUICK=1: a fifth of everything.
+# DLO_SENDERS, DLO_INTAKE, DLO_DESK as for `make run`. `firstStep` and `aim` are those of the field that the design names:
+# perSecond, p99Ms of latency, ratio of isolation, transforms and growth, mib.
 set -u
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -17,6 +17,7 @@ root=$(cd "$here/../.." && pwd)
 for name in ${!PG@}; do unset "$name"; done
 . "$here/measure.sh"
 . "$here/drain.sh"
+. "$here/neighbours.sh"
 
 # --- draining a backlog -----------------------------------------------------------------------------------------------
 
@@ -236,51 +237,6 @@ latency() {
     memory_sample | paste -sd' ' >"$dir/memory"
 }
 
-# --- isolation --------------------------------------------------------------------------------------------------------
-
-# at_rate EVENTS: 500/s to all of order.paid.*; prints the p99 in ms from when each was due to when it was received
-at_rate() {
-    peer_forget
-    local result accepted
-    result=$(load /v1/events --type-count 50 --rate 500 --events "$1" --seconds $(($1 / 500 + 10)) --stamp) || return 1
-    accepted=$(field accepted <<<"$result")
-    within 20 peer_has "$accepted" /ok || fail "not all arrived within 20 s"
-    check "accepted" "$accepted" "$1"
-    check "arrived" "$(peer_ask 'count?prefix=/ok' | field distinctIds)" "$1"
-    at_rate_p99=$(peer_ask 'latency?prefix=/ok' | field p99Ms)
-}
-
-# isolation WAITING EVENTS: what 50 others notice while one receiver has so many waiting and hangs, or refuses to connect
-isolation() {
-    local waiting=$1 events=$2 quiet hangs refuses worse id
-    webhooks --count 50 || return 1
-    webhooks --count 1 --disabled --type dead --path /hang --net 3 || return 1
-    step "$row: 500/s alone"
-    at_rate $((events / 5)) && at_rate "$events" && quiet=$at_rate_p99 || return 1
-    step "$row: filling in $waiting deliveries"
-    backlog "$waiting" "dead.%" 64 || return 1
-    webhooks_set "dead.%" "enabled = true" || return 1
-    within 10 peer_has 1 /hang || fail "the dead receiver was not tried"
-    step "$row: 500/s while it hangs"
-    at_rate "$events" && hangs=$at_rate_p99 || return 1
-    id=$(sql -c "SELECT id FROM webhooks WHERE event_types[1] LIKE 'dead.%'")
-    sql -c "DELETE FROM breakers WHERE webhook_id = $id" \
-        -c "UPDATE webhooks SET url = 'http://127.3.0.1:1/refuses' WHERE id = $id" || return 1
-    step "$row: 500/s while it refuses"
-    at_rate "$events" && refuses=$at_rate_p99 || return 1
-    check "still waiting or over" "$(sql -c "SELECT (SELECT count(*) FROM ready WHERE webhook_id = $id) +
-        (SELECT count(*) FROM later WHERE webhook_id = $id) +
-        (SELECT count(*) FROM attempts WHERE webhook_id = $id AND ends)")" "$waiting"
-    worse=$(calc "($hangs > $refuses ? $hangs : $refuses)" 2)
-    put p99Ms "$worse"
-    put_ceiling "$worse" "$quiet" "p99 of the same before the other one was there"
-    put p99MsHangs "$hangs"
-    put p99MsRefuses "$refuses"
-    put waiting "$waiting"
-    put perSecond 500
-    put events "$events"
-}
-
 # --- the run ----------------------------------------------------------------------------------------------------------
 
 run_begin
@@ -293,6 +249,7 @@ measure ingest-single 3000  5000  ingest_single
 measure ingest-batch  20000 50000 ingest_batch
 measure latency       100   30    latency
 measure isolation     2     1.1   isolation $((1000000 / part)) $((7500 / part))
+measure transforms    null  1.2   transforms $((7500 / part))
 if [ $part = 1 ]; then sizes="10000 100000 1000000"; else sizes="10000 100000"; fi
 # shellcheck disable=SC2086 # a list of numbers
 measure growth        null  1     growth $sizes
