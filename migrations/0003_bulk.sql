@@ -209,6 +209,8 @@ END
 $$;
 
 -- dlo_entry_move for many: entries of any projects from one state to one each, `deliveries` NULL or what re-drives them.
+-- (state + 0, here and in dlo_items_settle: a plan made without statistics would look the state's index through instead of
+-- the key, 4 ms an entry.)
 CREATE FUNCTION dlo_entries_move(of_projects integer[], drawers integer[], entries uuid[], from_state smallint,
                                  to_states smallint[], deliveries uuid[])
 RETURNS TABLE (entry_id uuid, project_id integer, webhook_id integer, channel text, reason smallint, state smallint,
@@ -232,7 +234,7 @@ BEGIN
          CROSS JOIN LATERAL (
             SELECT o.ctid AS tid FROM dead_letters o
              WHERE o.project_id = x.project AND o.id = x.entry AND o.drawer = x.in_drawer AND o.drawer IN (%s)
-               AND o.state = $6 LIMIT 1) q', dlo_in(drawers))
+               AND o.state + 0 = $6 LIMIT 1) q', dlo_in(drawers))
        INTO tids, at_drawers, at_states, at_deliveries
       USING of_projects, drawers, entries, to_states, deliveries, from_state;
     FOR r IN SELECT m.*, m.created_at > p.counted_from AS is_counted
@@ -343,7 +345,7 @@ BEGIN
       FROM unnest(seen) x
      CROSS JOIN LATERAL (
         SELECT o.ctid AS tid FROM dead_letters o
-         WHERE o.project_id = project AND o.id = x.entry_id AND o.drawer = x.drawer AND o.state = x.state
+         WHERE o.project_id = project AND o.id = x.entry_id AND o.drawer = x.drawer AND o.state + 0 = x.state
            FOR UPDATE) q
       LEFT JOIN LATERAL (
         SELECT o.ctid AS tid FROM dead_letter_bodies o

@@ -22,8 +22,8 @@
 #include "worker_sql.h"
 
 #define LOCK_KEY                                                                                   \
-    "7236270561"    /* pg_advisory_lock key of the one active maintainer; any constant will do */
-#define LOOP_MS 100 /* what is sent again comes in small portions: live traffic waits behind each */
+    "7236270561"   /* pg_advisory_lock key of the one active maintainer; any constant will do */
+#define LOOP_MS 50 /* what is sent again comes in small portions: live traffic waits behind each */
 #define GROWING_FROM 10 /* seed 000: more than ten failed deliveries is an alert line */
 
 #define PATIENCE_S                                                                                 \
@@ -74,7 +74,8 @@ static void fold(struct db *db)
 static void sweep(struct db *db)
 {
     PGresult *res;
-    if (db_command(db, "SET plan_cache_mode = force_generic_plan") != DB_OK ||
+    if (db_command(db, "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off") !=
+            DB_OK ||
         db_run(db, &worker_sql[WORKER_SQL_SWEEP_PROJECTS], NULL, &res) != DB_OK)
         return;
     for (int i = 0; i < PQntuples(res) && !stop_asked; i++) {
@@ -84,7 +85,7 @@ static void sweep(struct db *db)
                      (long long)db_int(res, i, 0));
     }
     PQclear(res);
-    (void)db_command(db, "RESET plan_cache_mode");
+    (void)db_command(db, "RESET plan_cache_mode; RESET enable_seqscan");
 }
 
 /* Moves what must outlive a drawer, a thousand rows at a time. False: a statement failed. */

@@ -1,7 +1,7 @@
 -- name: overview
 --
--- The numbers of the overview but the total (entry_count). Every scan is bounded: the usual rate is that of at most
--- the newest 20,000 entries of a day, queues are counted up to 100,000, oldest first. What waits at a webhook
+-- The numbers of the overview but the total (entry_count). Every scan is bounded: the usual rate is that of a day's hours,
+-- as the maintainer counts them, a minute's entries are counted up to 20,000, queues up to 100,000, oldest first. What waits at a webhook
 -- that is paused, disabled or has an open circuit is held, not due. The heartbeat is the only real time here.
 -- Takes no locks. Called by GET /v1/overview.
 --
@@ -12,17 +12,14 @@ WITH p AS (
     SELECT dlo_now() AS now, dlo_now() - make_interval(secs => retention_s) AS cutoff,
            make_interval(secs => retention_s) AS retention
       FROM projects WHERE id = $1
-), day AS (
-    SELECT d.created_at FROM dead_letters d
-     WHERE d.project_id = $1 AND d.created_at > (SELECT greatest(p.cutoff, p.now - interval '24 hours') FROM p)
+), minute AS (
+    SELECT FROM dead_letters d
+     WHERE d.project_id = $1 AND d.created_at > (SELECT greatest(p.cutoff, p.now - interval '1 minute') FROM p)
      ORDER BY d.created_at DESC, d.id DESC
      LIMIT 20000
 ), rate AS (
-    SELECT count(*) FILTER (WHERE d.created_at > p.now - interval '1 minute') AS entering,
-           count(*) / CASE WHEN count(*) < 20000 THEN 1440
-                           ELSE greatest(extract(epoch FROM p.now - min(d.created_at)) / 60, 1) END AS usual
-      FROM p LEFT JOIN day d ON true
-     GROUP BY p.now
+    SELECT (SELECT count(*) FROM minute) AS entering, coalesce(sum(s.n), 0) / 1440 AS usual
+      FROM p LEFT JOIN dlq_stats s ON s.project_id = $1 AND s.at > p.now - interval '24 hours'
 ), soon AS (
     SELECT d.created_at FROM dead_letters d, p
      WHERE d.project_id = $1 AND d.state = 1 AND d.created_at > p.cutoff AND d.created_at <= p.cutoff + interval '24 hours'

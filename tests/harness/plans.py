@@ -23,6 +23,7 @@ class Node:
         self.loops = plan["Actual Loops"]
         self.rows = plan["Actual Rows"] * self.loops
         self.removed = plan.get("Rows Removed by Filter", 0) * self.loops
+        self.feeds = plan.get("Parent Relationship") == "Outer"  # else it is a sub-plan of what is above
         self.below = [Node(p) for p in plan.get("Plans", ())]
 
     def every(self):
@@ -30,13 +31,21 @@ class Node:
         for node in self.below:
             yield from node.every()
 
+    def lines(self, depth=0):
+        """What ran, indented."""
+        if self.loops:
+            yield (f"{'  ' * depth}{self.kind} {self.relation} {self.index} rows={self.rows} removed={self.removed}"
+                   f" loops={self.loops}")
+            for node in self.below:
+                yield from node.lines(depth + 1)
+
 
 class Plan:
     def __init__(self, text):
         said = json.loads(text)
         self.statement = said["Query Text"]
-        self.text = text
-        self.nodes = list(Node(said["Plan"]).every())
+        self.root = Node(said["Plan"])
+        self.nodes = list(self.root.every())
 
     def scans(self, tables):
         """Nodes that read one of the tables, partitions included."""
@@ -52,10 +61,11 @@ class Plan:
 
     def sorted(self):
         """The most rows that one sort was given."""
-        return max((n.below[0].rows / max(n.below[0].loops, 1) for n in self.nodes if "Sort" in n.kind), default=0)
+        given = (below for n in self.nodes if "Sort" in n.kind for below in n.below if below.feeds)
+        return max((n.rows / max(n.loops, 1) for n in given), default=0)
 
-    def __str__(self):
-        return self.text[:8000]
+    def __repr__(self):
+        return "\n".join([self.statement[:400], *self.root.lines()])[:8000]
 
 
 def log_plans(stack):
