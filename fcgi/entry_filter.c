@@ -319,7 +319,14 @@ bool entry_filter_read_of(struct entry_filter *f, struct list *l, unsigned usual
         if (!read_field(f, l, (enum field_index)i))
             return false;
     settle_states(f, usual);
-    return read_scope(f, l) && read_search(f, l);
+    return read_scope(f, l) && read_search(f, l) && (f->system || entry_filter_bound(f, l->call));
+}
+
+bool entry_filter_bound(struct entry_filter *f, struct call *c)
+{
+    bool ok = entry_drawers_read(c);
+    f->drawers = c->drawers;
+    return ok;
 }
 
 bool entry_filter_read(struct entry_filter *f, struct list *l)
@@ -429,6 +436,7 @@ static void add_conditions(const struct entry_filter *f, bool scanned, struct bu
 {
     int lead = scanned ? lead_of(f) : -1;
     buf_add_str(sql, VISIBLE);
+    entry_drawers_add(&f->drawers, "d.drawer", sql);
     if (f->every_state)
         buf_add_str(sql, " AND d.state < 7");
     for (int i = 0; i < FIELDS; i++) {

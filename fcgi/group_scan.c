@@ -80,11 +80,14 @@ static enum db_status count(struct call *c, struct entry_filter *f, const struct
                " d.reason, d.last_status, w.public_id, whole.n, whole.reached, dlo_now()"
                " FROM whole LEFT JOIN g ON true"
                " LEFT JOIN LATERAL (SELECT o.* FROM %s o WHERE o.project_id = $1"
-               " AND o.id = whole.ids[g.i] AND o.drawer = whole.drawers[g.i] LIMIT 1) d ON true"
-               " LEFT JOIN LATERAL (SELECT h.public_id FROM webhooks h WHERE h.project_id = $1"
-               " AND h.id = d.webhook_id LIMIT 1) w ON true"
-               " ORDER BY g.n DESC, g.k",
+               " AND o.id = whole.ids[g.i] AND o.drawer = whole.drawers[g.i]",
                groups, f->system ? "system_entries" : "dead_letters");
+    entry_drawers_add(&f->drawers, "o.drawer", &sql);
+    buf_add_str(&sql,
+                " LIMIT 1) d ON true"
+                " LEFT JOIN LATERAL (SELECT h.public_id FROM webhooks h WHERE h.project_id = $1"
+                " AND h.id = d.webhook_id LIMIT 1) w ON true"
+                " ORDER BY g.n DESC, g.k");
     enum db_status status = sql.failed ? DB_FAILED : db_run_text(c->desk->db, sql.data, &args, res);
     buf_release(&sql);
     return status;
