@@ -7,6 +7,7 @@
 #include "fcgi_sql.h"
 
 #define MARK "/*drawers*/"
+#define TEXT_BYTES 16384
 
 bool entry_drawers_read(struct call *c)
 {
@@ -50,4 +51,15 @@ void entry_drawers_put(const struct entry_drawers *d, const char *statement, str
         statement = mark + strlen(MARK);
     }
     buf_add_str(sql, statement);
+}
+
+enum db_status entry_drawers_run(struct call *c, const struct sql_statement *statement,
+                                 const struct db_args *args, PGresult **res)
+{
+    struct buf sql;
+    buf_init(&sql, TEXT_BYTES);
+    entry_drawers_put(&c->drawers, statement->text, &sql);
+    enum db_status status = sql.failed ? DB_FAILED : db_run_text(c->desk->db, sql.data, args, res);
+    buf_release(&sql);
+    return status;
 }

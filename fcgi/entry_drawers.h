@@ -14,6 +14,7 @@
 #include <stdbool.h>
 
 #include "common/buf.h"
+#include "common/db.h"
 
 #define ENTRY_DRAWERS_RANGES 3 /* daily, weekly, held */
 
@@ -35,5 +36,9 @@ void entry_drawers_add(const struct entry_drawers *d, const char *column, struct
 
 /* Appends the statement with that in the place of each mark "drawers" in a comment, about o.drawer. */
 void entry_drawers_put(const struct entry_drawers *d, const char *statement, struct buf *sql);
+
+/* Runs a statement that has such marks. */
+enum db_status entry_drawers_run(struct call *c, const struct sql_statement *statement,
+                                 const struct db_args *args, PGresult **res);
 
 #endif

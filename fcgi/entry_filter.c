@@ -397,12 +397,21 @@ static bool int2_has_zero(const struct pg_array *a)
     return false;
 }
 
-/* A given field in words that its partial indexes understand, beside its parameter; NULL: there are none. */
+static bool only_open(const struct entry_filter *f)
+{
+    return !f->every_state && f->fields[FIELD_STATE].values.count == 1 && f->open;
+}
+
+/* A given field in words that its partial indexes understand, beside its parameter; NULL: there are none. What is open
+ * can be re-driven unless its webhook is off: usually none is, and nothing has to be looked at. */
 static const char *words_of(const struct entry_filter *f, int i)
 {
     const struct entry_filter_value *value = &f->fields[i];
     if (i == FIELD_INTENTIONAL && value->text[0] == 't')
         return " AND d.intentional";
+    if (i == FIELD_REPLAYABLE && value->text[0] == 'f' && only_open(f))
+        return " AND EXISTS (SELECT FROM webhooks w WHERE w.project_id = $1"
+               " AND (NOT w.enabled OR w.deleted_at IS NOT NULL))";
     if (i == FIELD_GENERATION && !int2_has_zero(&value->values))
         return " AND d.generation > 0";
     if (i == FIELD_CLASSIFICATION && value->values.count == 1)
@@ -554,11 +563,6 @@ void entry_filter_set(const struct entry_filter *f, int64_t most, struct buf *sq
 
 /* --- groups ----------------------------------------------------------------------------------------------------- */
 
-static bool only_open(const struct entry_filter *f)
-{
-    return !f->every_state && f->fields[FIELD_STATE].values.count == 1 && f->open;
-}
-
 bool entry_filter_of_groups(const struct entry_filter *f)
 {
     for (int i = 0; i < FIELDS; i++)
@@ -597,7 +601,7 @@ static enum db_status count_by_counters(const struct entry_filter *f, struct cal
     bind_value(&args, &f->fields[FIELD_WEBHOOK]);
     bind_value(&args, &f->fields[FIELD_CHANNEL]);
     bind_value(&args, &f->fields[FIELD_REASON]);
-    return db_run(c->desk->db, &fcgi_sql[FCGI_SQL_ENTRY_COUNT], &args, res);
+    return entry_drawers_run(c, &fcgi_sql[FCGI_SQL_ENTRY_COUNT], &args, res);
 }
 
 static enum db_status count_by_rows(const struct entry_filter *f, struct call *c, PGresult **res)

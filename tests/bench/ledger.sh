@@ -9,7 +9,7 @@
 #
 # Rows: first-page, filter-… (each filter with frequent and rare values, and with one that nothing has), deep-cursor, groups,
 # group, groups-by-…, counts, counts-…, overview, stats, search-…, entry, plan, freeze, export-ndjson, feed,
-# live-beside-redrive, drop-day, drop-day-stall. `firstStep` and `aim` are the p99 of a page, the seconds of a freeze and
+# live-beside-redrive (at the usual 100 a second; -500; -2000: the most that a project may), drop-day, drop-day-stall. `firstStep` and `aim` are the p99 of a page, the seconds of a freeze and
 # of a drop, the ms of a stall, the ratio of live traffic.
 set -u
 
@@ -335,27 +335,29 @@ live() {
 
 fed() { sql -c "SELECT fed FROM bulk_operations WHERE dlo_id('op', id) = '$1'"; }
 
-# beside_redrive EVENTS: what live traffic notices of the re-drive of everything, at the rate that a project may have
+# beside_redrive EVENTS RATE: what live traffic notices of the re-drive of everything. Each measurement has two seconds
+# before it that do not count: connections, plans, caches.
 beside_redrive() {
-    local events=$1 rate alone alone_disk said id before since after
-    rate=$(($(open_entries) / (events / 500 + 15))) # a small ledger would be over first
-    rate=$((rate < 2000 ? rate : 2000))
-    rate_set 2000 && live 1000 || return 1 # connections, plans, caches
+    local events=$1 rate=$2 most alone alone_disk said id before since after
+    most=$(($(open_entries) / (events / 500 + 20))) # a small ledger would be over first
+    rate=$((most < rate ? most : rate))
     step "$row: 500/s alone"
-    live "$events" || return 1
+    rate_set 2000 && live 1000 && live "$events" || return 1
     alone=$live_p99 alone_disk=$live_disk
     step "$row: 500/s beside a re-drive"
-    said=$(bulk re-drive "{\"all\":true,\"ratePerSecond\":$rate}" beside) || return 1
+    said=$(bulk re-drive "{\"all\":true,\"ratePerSecond\":$rate}" "$row-$entries") || return 1
     id=$(operation_id <<<"$said")
-    moving() { [ "$(fed "$id")" -gt $rate ]; }
+    moving() { [ "$(fed "$id")" -gt "$rate" ]; }
     within 20 moving || fail "the re-drive did not start"
+    live 1000
     before=$(fed "$id") since=$(date +%s.%N)
-    live "$events" || return 1
+    live "$events"
     after=$(fed "$id")
+    since=$(calc "$(date +%s.%N) - $since" 3)
     operation "$id" cancel >/dev/null
     put p99Ms "$live_p99"
     put_ceiling "$live_p99" "$alone" "p99 of the same before the re-drive began"
-    put redrivenPerSecond "$(calc "($after - $before) / ($(date +%s.%N) - $since)")"
+    put redrivenPerSecond "$(calc "($after - $before) / $since")"
     put ratePerSecond "$rate"
     put diskP99Ms "$live_disk"
     put diskP99MsAlone "$alone_disk"
@@ -363,6 +365,7 @@ beside_redrive() {
     put items "$(field total <<<"$said")"
     put entries "$entries"
     [ "$after" -lt "$(field total <<<"$said")" ] || fail "the re-drive was over before the traffic"
+    within 60 ended "$id" || fail "it was not cancelled"
 }
 
 # --- a day is dropped -------------------------------------------------------------------------------------------------
@@ -384,12 +387,13 @@ drop_day() {
     local n=$1 bytes quiet out
     receivers && sql -v n=10000 -v days=5 -v first=1 -v last=10000 -f "$here/ledger.sql" || return 1
     step "$row: filling in a day of $n"
-    mkfifo "$dir/release" || return 1
+    rm -f "$dir/day" && mkfifo "$dir/release" || return 1
     sql -v n="$n" -f "$here/ledger_day.sql" <"$dir/release" >"$dir/day" &
     out=$!
     exec 8>"$dir/release"
     within 600 test -s "$dir/day" || { exec 8>&-; return 1; }
     bytes=$(head -n 1 "$dir/day")
+    [ -n "$bytes" ] || return 1
     probed 3 # connections, plans
     step "$row: 10 s without"
     probed 10
@@ -441,7 +445,9 @@ whole_ledger() {
     measure_here freeze              5    2    freeze
     measure_here export-ndjson       null null export_ndjson
     measure_here feed                null null feed $(($1 / 5 / part))
-    measure_here live-beside-redrive 1.2  1.2  beside_redrive $((7500 / part))
+    measure_here live-beside-redrive 1.2  1.2  beside_redrive $((7500 / part)) 100
+    measure_here live-beside-redrive-500  1.2  1.2  beside_redrive $((7500 / part)) 500
+    measure_here live-beside-redrive-2000 null null beside_redrive $((7500 / part)) 2000
     stack_down
 }
 
