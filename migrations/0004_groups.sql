@@ -1,7 +1,7 @@
 -- The ledger, found and understood: indexes for the filters, groups of alike failures, the system scope, warnings.
 
 -- Every filter by a value has ordered scans of its own (fcgi/entry_filter.c), so that one that few entries have, or none,
--- does not walk past a million others. (Each of these costs 3 to 5 us an entry and change of state.)
+-- does not walk past a million others. (Each costs about 2 us an entry and change of its state.)
 CREATE INDEX dead_letters_group    ON dead_letters (project_id, fingerprint, state, created_at DESC, id DESC);
 CREATE INDEX dead_letters_type     ON dead_letters (project_id, event_type, state, created_at DESC, id DESC);
 CREATE INDEX dead_letters_reason   ON dead_letters (project_id, reason, state, created_at DESC, id DESC);
