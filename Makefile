@@ -24,7 +24,7 @@ say    = @$(if $(V),:,printf '  %-6s %s\n' $(1) $(2))
 
 # What the user's compiler accepts, and where the libraries are, is found once and kept in a small file. Goals that
 # may have to install the compiler first do not read it: they call make again when they have.
-outer := help deps run up down test unit lint format bench demo clean
+outer := help deps run up down test unit lint format bench bench-ledger demo clean
 ifneq ($(filter-out $(outer),$(or $(MAKECMDGOALS),all)),)
 -include $(FLAGS)
 endif
@@ -234,7 +234,7 @@ help:
 	@echo "make up       the same in the background; make down stops it"
 	@echo "make test     install what the tests need and run all of them; make unit: only those in C"
 	@echo "make demo     a stream of events to receivers that behave, fail, hang and recover"
-	@echo "make bench    measure, as JSON lines"
+	@echo "make bench    measure, as JSON lines; make bench-ledger: lists, searches and bulk operations over a million entries"
 	@echo "make openapi  docs/openapi.json anew from docs/openapi.yaml"
 	@echo "make lint     formatting, layers, exported names, banned functions, scripts; make format mends the first"
 	@echo "make          build into build/; DEV=1: with -Werror and sanitizers into build/dev/; V=1: show commands"

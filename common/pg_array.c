@@ -5,8 +5,6 @@
 #include <endian.h>
 #include <string.h>
 
-#define HEADER_BYTES 20
-
 static void put32(char *to, int32_t v)
 {
     uint32_t be = htonl((uint32_t)v);
@@ -16,9 +14,9 @@ static void put32(char *to, int32_t v)
 /* ndim 1, has-null 1 (allowed to be true without NULLs), type, length, lower bound 1 */
 void pg_array_init(struct pg_array *a, enum pg_type type, size_t cap_bytes)
 {
-    buf_init(&a->bytes, cap_bytes + HEADER_BYTES);
+    buf_init(&a->bytes, cap_bytes + PG_ARRAY_HEADER_BYTES);
     a->count = 0;
-    char *h = buf_reserve(&a->bytes, HEADER_BYTES);
+    char *h = buf_reserve(&a->bytes, PG_ARRAY_HEADER_BYTES);
     if (!h)
         return;
     put32(h, 1);
@@ -26,7 +24,7 @@ void pg_array_init(struct pg_array *a, enum pg_type type, size_t cap_bytes)
     put32(h + 8, (int32_t)type);
     put32(h + 12, 0);
     put32(h + 16, 1);
-    buf_grown(&a->bytes, HEADER_BYTES);
+    buf_grown(&a->bytes, PG_ARRAY_HEADER_BYTES);
 }
 
 void pg_array_release(struct pg_array *a)
@@ -37,7 +35,7 @@ void pg_array_release(struct pg_array *a)
 
 void pg_array_clear(struct pg_array *a)
 {
-    a->bytes.len = HEADER_BYTES;
+    a->bytes.len = PG_ARRAY_HEADER_BYTES;
     a->bytes.failed = false;
     a->count = 0;
     put32(a->bytes.data + 12, 0);

@@ -26,6 +26,8 @@ enum pg_type {
     PG_UUID = 2950
 };
 
+#define PG_ARRAY_HEADER_BYTES 20 /* before the first element */
+
 struct pg_array {
     struct buf bytes;
     int32_t count;

@@ -57,9 +57,10 @@ struct field {
     const char *code;    /* of the problem when a value is none */
     const char *allowed; /* what would be one */
     const char *sql;     /* "?" is the parameter */
-    const char *
-        lead; /* yields its values, each of which has an ordered scan; NULL: no index begins with it */
-    const char *on; /* a row and a value h.v of them */
+    const char *column;  /* of a field that may lead: an index begins with it; else NULL */
+    const char *lead;    /* yields its values, each of which has an ordered scan */
+    const char *one;     /* its only value */
+    bool any_state;      /* that index is not ordered within one state, but over all of them */
 };
 
 static bool text_value(struct pg_array *to, const char *text, size_t len)
@@ -137,39 +138,38 @@ static bool fingerprint_value(struct pg_array *to, const char *text, size_t len)
 
 #define FILTER "bad-filter"
 #define WEBHOOKS                                                                                   \
-    "SELECT w.id AS v FROM webhooks w WHERE w.project_id = $1 AND w.public_id = ANY (?::uuid[])"
+    "(SELECT w.id FROM webhooks w WHERE w.project_id = $1 AND w.public_id = ANY (?::uuid[]))"
+#define LEAD(column, type)                                                                         \
+    column " = ANY (?::" type "[])", column, "unnest(?::" type "[])", "(?::" type "[])[1]"
 #define RETENTION "make_interval(secs => (SELECT p.retention_s FROM projects p WHERE p.id = $1))"
 
 static const struct field fields[FIELDS] = {
     [FIELD_WEBHOOK] = {"webhookId", "subscriptionId", webhook_value, PG_UUID, "malformed-id",
-                       "ids of webhooks (whk_…)", "d.webhook_id IN (" WEBHOOKS ")",
-                       "(" WEBHOOKS ")", "d.webhook_id = h.v"},
+                       "ids of webhooks (whk_…)", "d.webhook_id IN " WEBHOOKS, "d.webhook_id",
+                       WEBHOOKS, WEBHOOKS},
     [FIELD_CHANNEL] = {"channel", NULL, text_value, PG_TEXT, FILTER, NULL,
-                       "d.channel = ANY (?::text[])"},
+                       LEAD("d.channel", "text")},
     [FIELD_REASON] = {"failureReason", NULL, reason_value, PG_INT2, FILTER, NULL,
-                      "d.reason = ANY (?::smallint[])", "unnest(?::smallint[])", "d.reason = h.v"},
+                      LEAD("d.reason", "smallint")},
     [FIELD_STATE] = {"state", NULL, state_value, PG_INT2, FILTER,
                      "open, replaying, resolved, refailed, discarded, expired, all",
-                     "d.state = ANY (?::smallint[])"},
+                     LEAD("d.state", "smallint")},
     [FIELD_TYPE] = {"eventType", NULL, text_value, PG_TEXT, FILTER, NULL,
-                    "d.event_type = ANY (?::text[])", "unnest(?::text[])", "d.event_type = h.v"},
+                    LEAD("d.event_type", "text")},
     [FIELD_CUSTOMER] = {"customerExternalId", NULL, text_value, PG_TEXT, FILTER, NULL,
-                        "d.customer_id = ANY (?::text[])", "unnest(?::text[])",
-                        "d.customer_id = h.v"},
+                        LEAD("d.customer_id", "text"), true},
     [FIELD_EXTERNAL] = {"externalId", NULL, text_value, PG_TEXT, FILTER, NULL,
-                        "d.external_id = ANY (?::text[])", "unnest(?::text[])",
-                        "d.external_id = h.v"},
+                        LEAD("d.external_id", "text"), true},
     [FIELD_EVENT] = {"eventId", NULL, event_value, PG_UUID, "malformed-id", "ids of events (evt_…)",
-                     "d.event_id = ANY (?::uuid[])", "unnest(?::uuid[])", "d.event_id = h.v"},
+                     LEAD("d.event_id", "uuid"), true},
     [FIELD_CLASSIFICATION] = {"classification", NULL, classification_value, PG_BOOL, FILTER,
                               "transient_exhausted, permanent", "d.permanent = ANY (?::boolean[])"},
     [FIELD_STATUS] = {"statusCode", NULL, small_value, PG_INT2, FILTER,
-                      "HTTP status codes; 0 for no answer", "d.last_status = ANY (?::smallint[])"},
+                      "HTTP status codes; 0 for no answer", LEAD("d.last_status", "smallint")},
     [FIELD_GENERATION] = {"generation", NULL, small_value, PG_INT2, FILTER, "small numbers, from 0",
-                          "d.generation = ANY (?::smallint[])"},
+                          LEAD("d.generation", "smallint")},
     [FIELD_FINGERPRINT] = {"fingerprint", NULL, fingerprint_value, PG_BYTEA, FILTER,
-                           "fingerprints of 32 hex digits", "d.fingerprint = ANY (?::bytea[])",
-                           "unnest(?::bytea[])", "d.fingerprint = h.v"},
+                           "fingerprints of 32 hex digits", LEAD("d.fingerprint", "bytea")},
     [FIELD_REPLAYABLE] =
         {"replayable", NULL, NULL, 0, NULL, NULL,
          "(d.state = 1 AND EXISTS (SELECT FROM webhooks w WHERE w.project_id = $1"
@@ -319,7 +319,14 @@ bool entry_filter_read_of(struct entry_filter *f, struct list *l, unsigned usual
         if (!read_field(f, l, (enum field_index)i))
             return false;
     settle_states(f, usual);
-    return read_scope(f, l) && read_search(f, l);
+    return read_scope(f, l) && read_search(f, l) && (f->system || entry_filter_bound(f, l->call));
+}
+
+bool entry_filter_bound(struct entry_filter *f, struct call *c)
+{
+    bool ok = entry_drawers_read(c);
+    f->drawers = c->drawers;
+    return ok;
 }
 
 bool entry_filter_read(struct entry_filter *f, struct list *l)
@@ -380,55 +387,100 @@ static const char *table_of(const struct entry_filter *f)
     return f->system ? "system_entries" : "dead_letters";
 }
 
-/* The field whose values are joined one by one: of those given the one that names the fewest rows. -1: none. */
+static bool int2_has_zero(const struct pg_array *a)
+{
+    for (int32_t i = 0; i < a->count; i++) {
+        const char *value = a->bytes.data + PG_ARRAY_HEADER_BYTES + (size_t)i * 6 + 4;
+        if (value[0] == 0 && value[1] == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool only_open(const struct entry_filter *f)
+{
+    return !f->every_state && f->fields[FIELD_STATE].values.count == 1 && f->open;
+}
+
+/* A given field in words that its partial indexes understand, beside its parameter; NULL: there are none. What is open
+ * can be re-driven unless its webhook is off: usually none is, and nothing has to be looked at. */
+static const char *words_of(const struct entry_filter *f, int i)
+{
+    const struct entry_filter_value *value = &f->fields[i];
+    if (i == FIELD_INTENTIONAL && value->text[0] == 't')
+        return " AND d.intentional";
+    if (i == FIELD_REPLAYABLE && value->text[0] == 'f' && only_open(f))
+        return " AND EXISTS (SELECT FROM webhooks w WHERE w.project_id = $1"
+               " AND (NOT w.enabled OR w.deleted_at IS NOT NULL))";
+    if (i == FIELD_GENERATION && !int2_has_zero(&value->values))
+        return " AND d.generation > 0";
+    if (i == FIELD_CLASSIFICATION && value->values.count == 1)
+        return value->values.bytes.data[value->values.bytes.len - 1] ? " AND d.permanent"
+                                                                     : " AND NOT d.permanent";
+    return NULL;
+}
+
+/* The field whose values have a scan each: of those given the one that names the fewest rows. -1: none. */
 static int lead_of(const struct entry_filter *f)
 {
-    static const enum field_index leads[] = {FIELD_EXTERNAL,    FIELD_EVENT,   FIELD_CUSTOMER,
-                                             FIELD_FINGERPRINT, FIELD_WEBHOOK, FIELD_TYPE,
-                                             FIELD_REASON};
+    static const enum field_index leads[] = {
+        FIELD_EXTERNAL,   FIELD_EVENT, FIELD_CUSTOMER, FIELD_FINGERPRINT, FIELD_WEBHOOK,
+        FIELD_GENERATION, FIELD_TYPE,  FIELD_STATUS,   FIELD_CHANNEL,     FIELD_REASON};
     for (size_t i = 0; !f->system && i < sizeof leads / sizeof *leads; i++)
-        if (f->fields[leads[i]].given)
+        if (f->fields[leads[i]].given && (leads[i] != FIELD_GENERATION || words_of(f, leads[i])))
             return (int)leads[i];
     return -1;
 }
 
-static bool states_joined(const struct entry_filter *f)
+/* Whether each state has scans of its own too: indexes are ordered within one. */
+static bool states_lead(const struct entry_filter *f)
 {
-    return !f->system && (lead_of(f) >= 0 || !f->every_state);
+    int lead = lead_of(f);
+    return !f->system && (lead >= 0 ? !fields[lead].any_state : !f->every_state);
 }
 
-/* `joined`: states and the leading field come from a join. */
-static void add_conditions(const struct entry_filter *f, bool joined, struct buf *sql,
+/* `scanned`: states and the leading field are said by add_scan. */
+static void add_conditions(const struct entry_filter *f, bool scanned, struct buf *sql,
                            struct db_args *args)
 {
-    int lead = joined ? lead_of(f) : -1;
+    int lead = scanned ? lead_of(f) : -1;
     buf_add_str(sql, VISIBLE);
+    entry_drawers_add(&f->drawers, "d.drawer", sql);
     if (f->every_state)
         buf_add_str(sql, " AND d.state < 7");
     for (int i = 0; i < FIELDS; i++) {
-        bool skip =
-            i == lead || (i == FIELD_STATE && (f->every_state || (joined && states_joined(f))));
-        if (!f->fields[i].given || skip)
-            continue;
-        buf_add_str(sql, " AND ");
-        add_bound(sql, fields[i].sql, args, &f->fields[i]);
+        bool states = i == FIELD_STATE && (f->every_state || (scanned && states_lead(f)));
+        const char *words = f->fields[i].given ? words_of(f, i) : NULL;
+        if (f->fields[i].given && i != lead && !states) {
+            buf_add_str(sql, " AND ");
+            add_bound(sql, fields[i].sql, args, &f->fields[i]);
+        }
+        buf_add_str(sql, words ? words : "");
     }
-    if (f->fields[FIELD_INTENTIONAL].given && f->fields[FIELD_INTENTIONAL].text[0] == 't')
-        buf_add_str(sql, " AND d.intentional"); /* in words that its partial index understands */
 }
 
-/* One row per value, each with an ordered scan of its own below. */
-static void add_sources(const struct entry_filter *f, struct buf *sql, struct db_args *args)
+/* A field that has scans of its own: one value is a condition, of several each comes from a join. */
+static bool is_joined(const struct entry_filter *f, int i)
 {
-    int lead = lead_of(f);
-    buf_add_str(sql, "SELECT x.* FROM (VALUES (1)) one");
-    if (states_joined(f))
-        add_bound(sql, " CROSS JOIN unnest(?::smallint[]) AS s(v)", args, &f->fields[FIELD_STATE]);
-    if (lead >= 0) {
-        buf_add_str(sql, " CROSS JOIN ");
-        add_bound(sql, fields[lead].lead, args, &f->fields[lead]);
-        buf_add_str(sql, " AS h(v)");
-    }
+    return f->fields[i].values.count != 1;
+}
+
+static void add_join(const struct entry_filter *f, int i, const char *name, struct buf *sql,
+                     struct db_args *args)
+{
+    buf_add_str(sql, " CROSS JOIN ");
+    add_bound(sql, fields[i].lead, args, &f->fields[i]);
+    buf_printf(sql, " AS %s(v)", name);
+}
+
+static void add_place(const struct entry_filter *f, int i, const char *name, struct buf *sql,
+                      struct db_args *args)
+{
+    buf_printf(sql, " AND %s = ", fields[i].column);
+    if (is_joined(f, i))
+        buf_printf(sql, "%s.v", name);
+    else
+        add_bound(sql, fields[i].one, args, &f->fields[i]);
 }
 
 static void add_after(struct entry_filter *f, const struct list_key *after, struct buf *sql,
@@ -442,18 +494,41 @@ static void add_after(struct entry_filter *f, const struct list_key *after, stru
                args->n);
 }
 
+/* The conditions of an ordered scan. */
+static void add_scan(const struct entry_filter *f, struct buf *sql, struct db_args *args)
+{
+    int lead = lead_of(f);
+    add_conditions(f, true, sql, args);
+    if (states_lead(f))
+        add_place(f, FIELD_STATE, "s", sql, args);
+    if (lead >= 0)
+        add_place(f, lead, "h", sql, args);
+}
+
+/* Begins a select from x, which is one ordered scan, or one for each state and value. */
+static void add_head(const struct entry_filter *f, const char *columns, struct buf *sql,
+                     struct db_args *args)
+{
+    int lead = lead_of(f);
+    bool states = states_lead(f) && is_joined(f, FIELD_STATE);
+    buf_add_str(sql, "SELECT x.* FROM ");
+    if (states || (lead >= 0 && is_joined(f, lead))) {
+        buf_add_str(sql, "(VALUES (1)) one");
+        if (states)
+            add_join(f, FIELD_STATE, "s", sql, args);
+        if (lead >= 0 && is_joined(f, lead))
+            add_join(f, lead, "h", sql, args);
+        buf_add_str(sql, " CROSS JOIN LATERAL ");
+    }
+    buf_printf(sql, "(SELECT %s FROM %s d WHERE ", columns, table_of(f));
+}
+
 /* `reach`: how far each ordered scan is read, in rows. */
 static void add_select(struct entry_filter *f, const struct list_key *after, long reach,
                        struct buf *sql, struct db_args *args)
 {
-    int lead = lead_of(f);
-    add_sources(f, sql, args);
-    buf_printf(sql, " CROSS JOIN LATERAL (SELECT d.* FROM %s d WHERE ", table_of(f));
-    add_conditions(f, true, sql, args);
-    if (states_joined(f))
-        buf_add_str(sql, " AND d.state = s.v");
-    if (lead >= 0)
-        buf_printf(sql, " AND %s", fields[lead].on);
+    add_head(f, "d.*", sql, args);
+    add_scan(f, sql, args);
     if (after)
         add_after(f, after, sql, args);
     buf_printf(
@@ -479,26 +554,14 @@ void entry_filter_page(struct entry_filter *f, long offset, int rows, struct buf
 void entry_filter_set(const struct entry_filter *f, int64_t most, struct buf *sql,
                       struct db_args *args)
 {
-    int lead = lead_of(f);
-    add_sources(f, sql, args);
-    buf_add_str(sql, " CROSS JOIN LATERAL (SELECT d.id, d.drawer, d.created_at, d.webhook_id, "
-                     "d.state FROM dead_letters d WHERE ");
-    add_conditions(f, true, sql, args);
-    if (states_joined(f))
-        buf_add_str(sql, " AND d.state = s.v");
-    if (lead >= 0)
-        buf_printf(sql, " AND %s", fields[lead].on);
+    add_head(f, "d.id, d.drawer, d.created_at, d.webhook_id, d.state", sql, args);
+    add_scan(f, sql, args);
     buf_printf(sql, " ORDER BY d.created_at, d.id LIMIT %lld) x ORDER BY x.created_at, x.id",
                (long long)most);
     buf_printf(sql, " LIMIT %lld", (long long)most);
 }
 
 /* --- groups ----------------------------------------------------------------------------------------------------- */
-
-static bool only_open(const struct entry_filter *f)
-{
-    return !f->every_state && f->fields[FIELD_STATE].values.count == 1 && f->open;
-}
 
 bool entry_filter_of_groups(const struct entry_filter *f)
 {
@@ -538,7 +601,7 @@ static enum db_status count_by_counters(const struct entry_filter *f, struct cal
     bind_value(&args, &f->fields[FIELD_WEBHOOK]);
     bind_value(&args, &f->fields[FIELD_CHANNEL]);
     bind_value(&args, &f->fields[FIELD_REASON]);
-    return db_run(c->desk->db, &fcgi_sql[FCGI_SQL_ENTRY_COUNT], &args, res);
+    return entry_drawers_run(c, &fcgi_sql[FCGI_SQL_ENTRY_COUNT], &args, res);
 }
 
 static enum db_status count_by_rows(const struct entry_filter *f, struct call *c, PGresult **res)

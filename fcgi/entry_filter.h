@@ -27,6 +27,7 @@
 #include "common/buf.h"
 #include "common/db.h"
 #include "common/pg_array.h"
+#include "fcgi/entry_drawers.h"
 #include "fcgi/list.h"
 
 #define ENTRY_FILTER_FIELDS_MAX 24
@@ -52,6 +53,7 @@ struct entry_filter {
     bool system;      /* scope=system: events that no webhook took */
     const char
         *q; /* text to look for in payloads, or NULL: entry_search's to do, not the select's */
+    struct entry_drawers drawers; /* that are named in the statement; not read: all */
     char after[LIST_TIME_MAX];
     struct uuid after_id;
 };
@@ -66,6 +68,9 @@ void entry_filter_open(struct entry_filter *f);
 void entry_filter_webhook(struct entry_filter *f, const struct uuid *webhook);
 /* The entries of one group, in whatever state. */
 void entry_filter_group(struct entry_filter *f, const void *fingerprint, size_t n);
+/* From now on only the drawers that hold the project's dead letters are looked into; done already for what was read from a
+ * request. false: answered. */
+bool entry_filter_bound(struct entry_filter *f, struct call *c);
 void entry_filter_release(struct entry_filter *f);
 
 /* Whether it is about what is open and asks for nothing but what a fingerprint is made of: counters of groups know it. */

@@ -52,9 +52,10 @@ static enum db_status read_chunk(struct search *s, PGresult **res)
     buf_printf(
         &sql,
         ") k LEFT JOIN LATERAL (SELECT position($%d::bytea IN o.payload) > 0 AS found FROM %s o"
-        " WHERE o.project_id = $1 AND o.id = k.id AND o.drawer = k.drawer LIMIT 1) b ON true"
-        " ORDER BY k.created_at DESC, k.id DESC",
+        " WHERE o.project_id = $1 AND o.id = k.id AND o.drawer = k.drawer",
         args.n, s->filter->system ? "events" : "dead_letter_bodies");
+    entry_drawers_add(&s->filter->drawers, "o.drawer", &sql);
+    buf_add_str(&sql, " LIMIT 1) b ON true ORDER BY k.created_at DESC, k.id DESC");
     enum db_status status = sql.failed ? DB_FAILED : db_run_text(c->desk->db, sql.data, &args, res);
     buf_release(&sql);
     return status;
@@ -101,19 +102,22 @@ static PGresult *read_rows(struct search *s)
 {
     static const char from[] =
         "SELECT f.* FROM unnest($2::uuid[], $3::integer[]) AS k(id, drawer) CROSS JOIN LATERAL"
-        " (SELECT d.* FROM %s d WHERE d.project_id = $1 AND d.id = k.id AND d.drawer = k.drawer"
-        " LIMIT 1) f";
+        " (SELECT o.* FROM %s o WHERE o.project_id = $1 AND o.id = k.id AND o.drawer = k.drawer"
+        "/*drawers*/ LIMIT 1) f";
     struct call *c = s->list->call;
-    struct buf select;
+    struct buf text, select;
     struct db_args args;
     PGresult *res = NULL;
     buf_init(&select, 1024);
-    buf_printf(&select, from, s->filter->system ? "system_entries" : "dead_letters");
+    buf_init(&text, 1024);
+    buf_printf(&text, from, s->filter->system ? "system_entries" : "dead_letters");
+    entry_drawers_put(&s->filter->drawers, text.data, &select);
     db_args_init(&args);
     db_args_int(&args, c->who.project_id);
     db_args_binary(&args, s->ids.bytes.data, s->ids.bytes.len);
     db_args_binary(&args, s->drawers.bytes.data, s->drawers.bytes.len);
     bool ok = route_db_ok(c, entry_view_rows(c, select.data, &args, &res));
+    buf_release(&text);
     buf_release(&select);
     return ok ? res : NULL;
 }

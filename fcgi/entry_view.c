@@ -78,10 +78,14 @@ bool entry_view_system(const PGresult *res, int row)
 enum db_status entry_view_rows(struct call *c, const char *select, const struct db_args *args,
                                PGresult **res)
 {
-    struct buf sql;
+    struct buf named, sql;
+    buf_init(&named, SPLICE_TEXT_MAX);
     buf_init(&sql, SPLICE_TEXT_MAX);
-    splice_statement(&sql, fcgi_sql[FCGI_SQL_ENTRY_ROWS].text, select);
-    enum db_status status = sql.failed ? DB_FAILED : db_run_text(c->desk->db, sql.data, args, res);
+    entry_drawers_put(&c->drawers, fcgi_sql[FCGI_SQL_ENTRY_ROWS].text, &named);
+    splice_statement(&sql, named.failed ? "" : named.data, select);
+    enum db_status status =
+        named.failed || sql.failed ? DB_FAILED : db_run_text(c->desk->db, sql.data, args, res);
+    buf_release(&named);
     buf_release(&sql);
     return status;
 }

@@ -76,10 +76,11 @@ static enum db_status run_bodies(struct export_pages *p, const struct pg_array *
     db_args_bool(&args, p->payloads);
     db_args_int(&args, LIMIT_EXPORT_BYTES);
     db_args_bytes(&args, q, q ? strlen(q) : 0);
-    if (!p->filter->system)
-        return db_run(p->call->desk->db, &fcgi_sql[FCGI_SQL_EXPORT_BODIES], &args, &p->bodies);
     buf_init(&sql, SPLICE_TEXT_MAX);
-    splice_statement(&sql, fcgi_sql[FCGI_SQL_EXPORT_BODIES].text, "events");
+    if (p->filter->system)
+        splice_statement(&sql, fcgi_sql[FCGI_SQL_EXPORT_BODIES].text, "events");
+    else
+        entry_drawers_put(&p->filter->drawers, fcgi_sql[FCGI_SQL_EXPORT_BODIES].text, &sql);
     enum db_status status =
         sql.failed ? DB_FAILED : db_run_text(p->call->desk->db, sql.data, &args, &p->bodies);
     buf_release(&sql);

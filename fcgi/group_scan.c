@@ -33,14 +33,14 @@ enum scan_column {
 };
 
 static const struct group_key keys[] = {
-    {"fingerprint", "encode(x.fingerprint, 'hex')"},
-    {"webhookId", "x.webhook_id::text"},
-    {"failureReason", "x.reason::text"},
-    {"statusCode", "x.last_status::text"},
-    {"eventType", "x.event_type"},
-    {"channel", "x.channel"},
-    {"customerExternalId", "x.customer_id"},
-    {"classification", "CASE WHEN x.permanent THEN 'permanent' ELSE 'transient_exhausted' END"},
+    {"fingerprint", "encode(s.fingerprint, 'hex')"},
+    {"webhookId", "s.webhook_id::text"},
+    {"failureReason", "s.reason::text"},
+    {"statusCode", "s.last_status::text"},
+    {"eventType", "s.event_type"},
+    {"channel", "s.channel"},
+    {"customerExternalId", "s.customer_id"},
+    {"classification", "CASE WHEN s.permanent THEN 'permanent' ELSE 'transient_exhausted' END"},
 };
 
 const struct group_key *group_scan_key(const char *name)
@@ -51,7 +51,8 @@ const struct group_key *group_scan_key(const char *name)
     return NULL;
 }
 
-/* The entries are in order, so the first of a group is its newest. */
+/* The entries are in order, so the first of a group is its newest: where it stands says which it is. Looked up for the
+ * groups that are shown; a join of the two would sort all that was counted. */
 static enum db_status count(struct call *c, struct entry_filter *f, const struct group_key *key,
                             int groups, PGresult **res)
 {
@@ -60,22 +61,33 @@ static enum db_status count(struct call *c, struct entry_filter *f, const struct
     buf_init(&sql, SELECT_BYTES);
     db_args_init(&args);
     db_args_int(&args, c->who.project_id);
-    buf_add_str(&sql, "WITH x AS MATERIALIZED (SELECT row_number() OVER () AS i, s.* FROM (");
+    buf_printf(
+        &sql,
+        "WITH x AS MATERIALIZED (SELECT row_number() OVER () AS i, s.id, s.drawer, s.created_at,"
+        " %s AS k FROM (",
+        key->sql);
     entry_filter_select(f, NULL, LIMIT_GROUP_ROWS, &sql, &args);
     buf_printf(&sql,
-               ") s), g AS (SELECT %s AS k, count(*) AS n,"
+               ") s), g AS (SELECT x.k, count(*) AS n,"
                " count(*) FILTER (WHERE x.created_at > dlo_now() - interval '1 hour') AS hour,"
                " count(*) FILTER (WHERE x.created_at > dlo_now() - interval '24 hours') AS day,"
                " count(*) FILTER (WHERE x.created_at > dlo_now() - interval '7 days') AS week,"
                " min(x.created_at) AS first_at, max(x.created_at) AS last_at, min(x.i) AS i"
                " FROM x GROUP BY 1 ORDER BY n DESC, k LIMIT %d),"
-               " whole AS (SELECT count(*) AS n, min(created_at) AS reached FROM x)"
-               " SELECT g.k, g.n, g.hour, g.day, g.week, g.first_at, g.last_at, x.id, x.last_error,"
-               " x.reason, x.last_status, w.public_id, whole.n, whole.reached, dlo_now()"
-               " FROM whole LEFT JOIN g ON true LEFT JOIN x ON x.i = g.i"
-               " LEFT JOIN webhooks w ON w.project_id = $1 AND w.id = x.webhook_id"
-               " ORDER BY g.n DESC, g.k",
-               key->sql, groups);
+               " whole AS (SELECT count(*) AS n, min(created_at) AS reached, array_agg(id) AS ids,"
+               " array_agg(drawer) AS drawers FROM x)"
+               " SELECT g.k, g.n, g.hour, g.day, g.week, g.first_at, g.last_at, d.id, d.last_error,"
+               " d.reason, d.last_status, w.public_id, whole.n, whole.reached, dlo_now()"
+               " FROM whole LEFT JOIN g ON true"
+               " LEFT JOIN LATERAL (SELECT o.* FROM %s o WHERE o.project_id = $1"
+               " AND o.id = whole.ids[g.i] AND o.drawer = whole.drawers[g.i]",
+               groups, f->system ? "system_entries" : "dead_letters");
+    entry_drawers_add(&f->drawers, "o.drawer", &sql);
+    buf_add_str(&sql,
+                " LIMIT 1) d ON true"
+                " LEFT JOIN LATERAL (SELECT h.public_id FROM webhooks h WHERE h.project_id = $1"
+                " AND h.id = d.webhook_id LIMIT 1) w ON true"
+                " ORDER BY g.n DESC, g.k");
     enum db_status status = sql.failed ? DB_FAILED : db_run_text(c->desk->db, sql.data, &args, res);
     buf_release(&sql);
     return status;

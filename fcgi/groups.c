@@ -315,9 +315,10 @@ static bool add_samples(struct call *c, const unsigned char fingerprint[FINGERPR
     buf_init(&select, SPLICE_TEXT_MAX);
     db_args_init(&args);
     db_args_int(&args, c->who.project_id);
+    bool ok = entry_filter_bound(&f, c);
     entry_filter_select(&f, NULL, SAMPLES, &select, &args);
-    bool ok =
-        route_db_ok(c, select.failed ? DB_FAILED : entry_view_rows(c, select.data, &args, &res));
+    ok = ok &&
+         route_db_ok(c, select.failed ? DB_FAILED : entry_view_rows(c, select.data, &args, &res));
     for (int row = 0; ok && row < PQntuples(res); row++)
         json_array_append_new(samples, entry_view_row(res, row));
     PQclear(res);

@@ -71,7 +71,7 @@ static enum db_status run(struct call *c, enum fcgi_sql statement, PGresult **re
     struct db_args args;
     db_args_init(&args);
     db_args_int(&args, c->who.project_id);
-    return db_run(c->desk->db, &fcgi_sql[statement], &args, res);
+    return entry_drawers_run(c, &fcgi_sql[statement], &args, res);
 }
 
 static enum db_status add_numbers(struct call *c, json_t *to)
@@ -131,8 +131,10 @@ static bool add_overview(struct call *c, json_t *to)
     json_object_set_new(to, "operations", operations);
     json_object_set_new(to, "alertsFiring", json_integer(0)); /* alerts: later work */
     json_object_set_new(to, "silenced", json_integer(0));
-    return route_db_ok(c, add_numbers(c, to)) && route_db_ok(c, add_open(c, to)) &&
-           route_db_ok(c, add_groups(c, to)) && route_db_ok(c, bulk_view_active(c, operations));
+    c->drawers = (struct entry_drawers){.read = false}; /* of the project before */
+    return entry_drawers_read(c) && route_db_ok(c, add_numbers(c, to)) &&
+           route_db_ok(c, add_open(c, to)) && route_db_ok(c, add_groups(c, to)) &&
+           route_db_ok(c, bulk_view_active(c, operations));
 }
 
 static json_t *project_of(const PGresult *res, int row)

@@ -13,6 +13,7 @@
 #include "common/config.h"
 #include "common/db.h"
 #include "common/seal.h"
+#include "fcgi/entry_drawers.h"
 #include "fcgi/principal.h"
 #include "fcgi/request.h"
 #include "fcgi/response.h"
@@ -31,8 +32,9 @@ struct call {
     struct request *rq;
     struct response *rs;
     struct principal who;
-    int64_t schema_us;   /* processor time that event_schemas.c took for it */
-    const char *args[4]; /* decoded path segments that matched "{…}" */
+    int64_t schema_us;            /* processor time that event_schemas.c took for it */
+    struct entry_drawers drawers; /* where the project's dead letters lie, once a list has asked */
+    const char *args[4];          /* decoded path segments that matched "{…}" */
 };
 
 typedef void route_handler(struct call *c);

@@ -18,6 +18,7 @@ def pytest_cmdline_main(config):
     # A module's stack is started once only if one process runs the whole module.
     if getattr(config.option, "numprocesses", None) and config.option.dist in ("no", "load"):
         config.option.dist = "loadfile"
+        config.option.loadscopereorder = False  # in the order of LONGEST, not of how many tests a file has
 
 
 # A file is run by one process: the longest begin first, so that none is left to run alone at the end.

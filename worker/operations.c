@@ -300,8 +300,6 @@ void operations_step(struct db *db)
 {
     PGresult *res;
     struct db_args args;
-    int64_t none[2];
-    two(db, WORKER_SQL_OPERATION_FOLD, NULL, none);
     db_args_init(&args);
     db_args_int(&args, LIMIT_BULK_DAYS);
     if (db_run(db, &worker_sql[WORKER_SQL_OPERATIONS_ACTIVE], &args, &res) != DB_OK)
@@ -311,6 +309,12 @@ void operations_step(struct db *db)
     if (made > 0)
         (void)db_command(
             db, "SELECT pg_notify('dlo_wake', '')"); /* after the commits, once: see waker.c */
+}
+
+void operations_fold(struct db *db)
+{
+    int64_t none[2];
+    two(db, WORKER_SQL_OPERATION_FOLD, NULL, none);
 }
 
 void operations_mark(struct db *db)

@@ -13,11 +13,13 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <seccomp.h>
 
 #define NICER 5
+#define NICEST 19
 #define RESERVE_BYTES (1 << 20)
 
 /*
@@ -29,6 +31,29 @@ void sandbox_clear_environment(void)
     static char zone[] = "TZ=UTC0";
     static char *const only[] = {zone, NULL};
     environ = (char **)only;
+}
+
+/* --- who takes long stands back ------------------------------------------------------------------------------------ */
+
+static void stand_back(int sig)
+{
+    int before = errno;
+    (void)sig;
+    (void)!setpriority(PRIO_PROCESS, 0, NICEST);
+    errno = before;
+}
+
+static int watch_time(void)
+{
+    struct sigaction act = {.sa_handler = stand_back, .sa_flags = SA_RESTART};
+    return sigaction(SIGPROF, &act, NULL);
+}
+
+/* Of the request that begins. There is no way back: the sender replaces a sandbox whose request took so long. */
+static void count_time(void)
+{
+    const struct itimerval it = {.it_value.tv_usec = SANDBOX_CALM_MS * 1000};
+    (void)setitimer(ITIMER_PROF, &it, NULL);
 }
 
 /* --- the wall ----------------------------------------------------------------------------------------------------- */
@@ -91,6 +116,18 @@ static int allow_streams(scmp_filter_ctx f, int fd)
     return rc ? rc : seccomp_rule_add(f, SCMP_ACT_ERRNO(EBADF), SCMP_SYS(writev), 1, err);
 }
 
+/* To stand back: of this process, and never forward. */
+static int allow_time(scmp_filter_ctx f)
+{
+    const struct scmp_arg_cmp profiling = SCMP_A0(SCMP_CMP_EQ, ITIMER_PROF);
+    const struct scmp_arg_cmp process = SCMP_A0(SCMP_CMP_EQ, PRIO_PROCESS);
+    const struct scmp_arg_cmp own = SCMP_A1(SCMP_CMP_EQ, 0);
+    const struct scmp_arg_cmp nicest = SCMP_A2(SCMP_CMP_EQ, NICEST);
+    int rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(setitimer), 1, profiling);
+    return rc ? rc
+              : seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(setpriority), 3, process, own, nicest);
+}
+
 /* Memory of its own, never executable; and abort(). */
 static int allow_memory(scmp_filter_ctx f)
 {
@@ -114,6 +151,7 @@ static int wall(int fd)
         rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, plain_calls[i], 0);
     rc = rc ? rc : allow_streams(f, fd);
     rc = rc ? rc : allow_memory(f);
+    rc = rc ? rc : allow_time(f);
     rc = rc ? rc : seccomp_load(f);
     seccomp_release(f);
     return rc;
@@ -122,8 +160,8 @@ static int wall(int fd)
 int sandbox_enter(int fd, char *why)
 {
     sandbox_clear_environment();
-    if (close_others(fd) || limit_resources() || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) ||
-        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) {
+    if (close_others(fd) || limit_resources() || watch_time() ||
+        prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) {
         snprintf(why, SHAPE_TEXT_MAX, "a limit cannot be set: %s", strerror(errno));
         return -1;
     }
@@ -209,6 +247,7 @@ static void serve_one(struct sandbox *s)
     request.payload = read_text(s, head.payload_len, LIMIT_PAYLOAD_BYTES, s->payload);
     if (!request.payload)
         _exit(1);
+    count_time();
     shape_run(s->programs, &request, &s->answer);
     bool made = request.transform && s->answer.bytes.len;
     answer_with(s->fd, s->answer.code, s->answer.why, made ? &s->answer.bytes : NULL);

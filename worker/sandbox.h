@@ -41,6 +41,8 @@ struct sandbox_answer {
  */
 #define SANDBOX_MEMORY_BYTES (192UL << 20)
 #define SANDBOX_CPU_S 30 /* in its whole life; the sender replaces it before */
+#define SANDBOX_CALM_MS                                                                            \
+    50 /* of processor time for one request: then it stands back behind everybody, for good */
 
 /* Leaves TZ=UTC0, the one variable that libc itself needs. */
 void sandbox_clear_environment(void);

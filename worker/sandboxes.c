@@ -300,7 +300,8 @@ static void answered(struct sandboxes *p, struct slot *s, int64_t now_ms)
     bool again = once_more(p, s, code);
     struct shape_job *job = s->job;
     s->job = NULL;
-    if (code == SHAPE_CODE_MEMORY || s->worked_us > WORK_MS * 1000LL)
+    if (code == SHAPE_CODE_MEMORY || s->worked_us > WORK_MS * 1000LL ||
+        elapsed_us > SANDBOX_CALM_MS * 1000LL)
         end_slot(p, s, now_ms);
     if (!again)
         tell(job, code, why, bytes, n, elapsed_us);

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Runs all tests: the unit tests, the browser's, then pytest over tests/. Everything but the torture tests runs on two
-# processes; those want the machine for themselves. Last line: N passed, N failed, over all of them. Fails on any
-# failure, and when nothing was run.
+# Runs all tests: the unit tests, the browser's, then pytest over tests/. Everything but the torture tests runs on one
+# process more than there are processors, as many tests wait; those want the machine for themselves. Last line: N passed,
+# N failed, over all of them. Fails on any failure, and when nothing was run.
 #
 # Whatever a layer leaves is in build/test/. Without a network the Python and node packages of an earlier run are used.
 set -u
@@ -100,7 +100,7 @@ run_unit
 run_node
 if [ -x "$venv/bin/pytest" ]; then
     # shellcheck disable=SC2086 # DLO_PYTEST holds arguments
-    run_pytest pytest tests --ignore=tests/torture -n "${DLO_TEST_JOBS:-2}" ${DLO_PYTEST:-}
+    run_pytest pytest tests --ignore=tests/torture -n "${DLO_TEST_JOBS:-$(($(nproc) + 1))}" ${DLO_PYTEST:-}
     # shellcheck disable=SC2086
     if [ -d tests/torture ]; then run_pytest torture tests/torture ${DLO_PYTEST:-}; fi
 fi

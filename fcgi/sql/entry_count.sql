@@ -3,7 +3,7 @@
 -- An exact total where counters cover the filter (webhook, channel, reason, state): base plus deltas, in one snapshot,
 -- corrected by what the sweep has not seen yet. Entries created at or before counted_from have left the counters: those
 -- that expired since are still in them and are taken off; where a plan grew, those visible again are added.
--- Takes no locks. Called by GET /v1/dlq with count, GET /dlq, GET /v1/overview.
+-- The drawers are named where it says so (entry_drawers.h). Takes no locks. Called by GET /v1/dlq with count, GET /dlq, GET /v1/overview.
 --
 -- $1 project  $2 states  $3 webhooks, public ids, or NULL  $4 channels or NULL  $5 reasons or NULL
 -- => total, as of
@@ -16,13 +16,13 @@ WITH p AS (
     UNION ALL
     SELECT d.webhook_id, d.channel, d.reason, d.state, d.n FROM dlq_deltas d WHERE d.project_id = $1
     UNION ALL
-    SELECT e.webhook_id, coalesce(e.channel, ''), e.reason, e.state, -1
-      FROM dead_letters e, p
-     WHERE e.project_id = $1 AND e.created_at > p.counted_from AND e.created_at <= p.cutoff
+    SELECT o.webhook_id, coalesce(o.channel, ''), o.reason, o.state, -1
+      FROM dead_letters o, p
+     WHERE o.project_id = $1 AND o.created_at > p.counted_from AND o.created_at <= p.cutoff/*drawers*/
     UNION ALL
-    SELECT e.webhook_id, coalesce(e.channel, ''), e.reason, e.state, 1
-      FROM dead_letters e, p
-     WHERE e.project_id = $1 AND e.created_at > p.cutoff AND e.created_at <= p.counted_from
+    SELECT o.webhook_id, coalesce(o.channel, ''), o.reason, o.state, 1
+      FROM dead_letters o, p
+     WHERE o.project_id = $1 AND o.created_at > p.cutoff AND o.created_at <= p.counted_from/*drawers*/
 )
 SELECT coalesce(sum(t.n), 0)::bigint AS total, dlo_now() AS counted_at
   FROM counted t

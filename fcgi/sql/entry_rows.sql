@@ -4,8 +4,8 @@
 -- delivery's, in whatever drawer (0.7 ms over 92 drawers once the plan is pinned: guessing the drawer first was
 -- measured and saves half a millisecond). Lists put their own select between the two marks; it yields whole rows of
 -- dead_letters, in order and limited. The joins are lateral with a limit so that they stay look-ups: the planner
--- cannot see that a named drawer leaves one partition of 92, and would hash the whole ledger.
--- Takes no locks. Called by everything that shows entries.
+-- cannot see that a named drawer leaves one partition of 92, and would hash the whole ledger, or read all webhooks to merge.
+-- Lists name the drawers where it says so (entry_drawers.h). Takes no locks. Called by everything that shows entries.
 --
 -- $1 project  $2 entry or delivery id
 -- => the columns of enum entry_column
@@ -25,9 +25,12 @@ SELECT d.id, d.drawer, d.delivery_id, d.event_id, d.external_id, w.public_id AS 
         /*>*/
        ) d
   JOIN projects p ON p.id = $1
-  LEFT JOIN webhooks w ON w.project_id = $1 AND w.id = d.webhook_id
+  LEFT JOIN LATERAL (
+        SELECT h.public_id, h.deleted_at, h.enabled FROM webhooks h
+         WHERE h.project_id = $1 AND h.id = d.webhook_id
+         LIMIT 1) w ON true
   LEFT JOIN LATERAL (
         SELECT o.url FROM dead_letter_bodies o
-         WHERE o.project_id = $1 AND o.id = d.id AND o.drawer = d.drawer
+         WHERE o.project_id = $1 AND o.id = d.id AND o.drawer = d.drawer/*drawers*/
          LIMIT 1) b ON true
  ORDER BY d.created_at DESC, d.id DESC;

@@ -18,6 +18,6 @@ SELECT t.before < $5::bigint AS taken, t.found, t.routing_key, t.metadata, t.byt
                 SELECT o.routing_key, o.metadata, o.payload, octet_length(o.payload) AS bytes,
                        $6::bytea IS NULL OR position($6::bytea IN o.payload) > 0 AS found
                   FROM /*<*/dead_letter_bodies/*>*/ o
-                 WHERE o.project_id = $1 AND o.id = k.id AND o.drawer = k.drawer
+                 WHERE o.project_id = $1 AND o.id = k.id AND o.drawer = k.drawer/*drawers*/
                  LIMIT 1) b ON true) t
  ORDER BY t.n;

@@ -1,9 +1,9 @@
 -- name: overview
 --
--- The numbers of the overview but the total (entry_count). Every scan is bounded: the usual rate is that of at most
--- the newest 20,000 entries of a day, queues are counted up to 100,000, oldest first. What waits at a webhook
+-- The numbers of the overview but the total (entry_count). Every scan is bounded: the usual rate is that of a day's hours,
+-- as the maintainer counts them, a minute's entries are counted up to 20,000, queues up to 100,000, oldest first. What waits at a webhook
 -- that is paused, disabled or has an open circuit is held, not due. The heartbeat is the only real time here.
--- Takes no locks. Called by GET /v1/overview.
+-- The drawers are named where it says so (entry_drawers.h). Takes no locks. Called by GET /v1/overview.
 --
 -- $1 project
 -- => entering, usual, last_entry_at, affected, webhooks, expiring, expiring_first_at, due, held, later, capped,
@@ -12,20 +12,17 @@ WITH p AS (
     SELECT dlo_now() AS now, dlo_now() - make_interval(secs => retention_s) AS cutoff,
            make_interval(secs => retention_s) AS retention
       FROM projects WHERE id = $1
-), day AS (
-    SELECT d.created_at FROM dead_letters d
-     WHERE d.project_id = $1 AND d.created_at > (SELECT greatest(p.cutoff, p.now - interval '24 hours') FROM p)
-     ORDER BY d.created_at DESC, d.id DESC
+), minute AS (
+    SELECT FROM dead_letters o
+     WHERE o.project_id = $1 AND o.created_at > (SELECT greatest(p.cutoff, p.now - interval '1 minute') FROM p)/*drawers*/
+     ORDER BY o.created_at DESC, o.id DESC
      LIMIT 20000
 ), rate AS (
-    SELECT count(*) FILTER (WHERE d.created_at > p.now - interval '1 minute') AS entering,
-           count(*) / CASE WHEN count(*) < 20000 THEN 1440
-                           ELSE greatest(extract(epoch FROM p.now - min(d.created_at)) / 60, 1) END AS usual
-      FROM p LEFT JOIN day d ON true
-     GROUP BY p.now
+    SELECT (SELECT count(*) FROM minute) AS entering, coalesce(sum(s.n), 0) / 1440 AS usual
+      FROM p LEFT JOIN dlq_stats s ON s.project_id = $1 AND s.at > p.now - interval '24 hours'
 ), soon AS (
-    SELECT d.created_at FROM dead_letters d, p
-     WHERE d.project_id = $1 AND d.state = 1 AND d.created_at > p.cutoff AND d.created_at <= p.cutoff + interval '24 hours'
+    SELECT o.created_at FROM dead_letters o, p
+     WHERE o.project_id = $1 AND o.state = 1 AND o.created_at > p.cutoff AND o.created_at <= p.cutoff + interval '24 hours'/*drawers*/
      LIMIT 100000
 ), open AS (
     SELECT c.webhook_id
@@ -49,14 +46,14 @@ WITH p AS (
       FROM waiting q
 )
 SELECT rate.entering, round(rate.usual, 3) AS usual,
-       (SELECT d.created_at FROM dead_letters d WHERE d.project_id = $1 AND d.created_at > p.cutoff
-         ORDER BY d.created_at DESC, d.id DESC LIMIT 1) AS last_entry_at,
+       (SELECT o.created_at FROM dead_letters o WHERE o.project_id = $1 AND o.created_at > p.cutoff/*drawers*/
+         ORDER BY o.created_at DESC, o.id DESC LIMIT 1) AS last_entry_at,
        (SELECT count(*) FROM open) AS affected,
        (SELECT count(*) FROM webhooks w WHERE w.project_id = $1 AND w.deleted_at IS NULL) AS webhooks,
        (SELECT count(*) FROM soon) AS expiring,
-       (SELECT d.created_at FROM dead_letters d WHERE d.project_id = $1 AND d.state = 1 AND d.created_at > p.cutoff
-            AND d.created_at <= p.cutoff + interval '24 hours'
-         ORDER BY d.created_at, d.id LIMIT 1) + p.retention AS expiring_first_at,
+       (SELECT o.created_at FROM dead_letters o WHERE o.project_id = $1 AND o.state = 1 AND o.created_at > p.cutoff
+            AND o.created_at <= p.cutoff + interval '24 hours'/*drawers*/
+         ORDER BY o.created_at, o.id LIMIT 1) + p.retention AS expiring_first_at,
        queue.due, queue.held, resting.n AS later, queue.due + queue.held >= 100000 OR resting.n >= 100000 AS capped,
        greatest(extract(epoch FROM p.now - queue.oldest), 0)::bigint AS oldest_due_s,
        (SELECT greatest(extract(epoch FROM clock_timestamp() - max(s.seen_at)), 0)::bigint FROM senders s) AS heartbeat_s

@@ -6,11 +6,11 @@
 -- $1 project
 -- => fingerprint, reason, last_status, webhook, count, last_error, first_seen_at, last_seen_at
 WITH newest AS (
-    SELECT d.fingerprint, d.reason, d.last_status, d.webhook_id, d.last_error, d.created_at, d.id
-      FROM dead_letters d
-     WHERE d.project_id = $1 AND d.state = 1
-       AND d.created_at > (SELECT dlo_now() - make_interval(secs => p.retention_s) FROM projects p WHERE p.id = $1)
-     ORDER BY d.created_at DESC, d.id DESC
+    SELECT o.fingerprint, o.reason, o.last_status, o.webhook_id, o.last_error, o.created_at, o.id
+      FROM dead_letters o
+     WHERE o.project_id = $1 AND o.state = 1
+       AND o.created_at > (SELECT dlo_now() - make_interval(secs => p.retention_s) FROM projects p WHERE p.id = $1)/*drawers*/
+     ORDER BY o.created_at DESC, o.id DESC
      LIMIT 1000
 ), counted AS (
     SELECT n.fingerprint, count(*) AS n, min(n.created_at) AS first_seen_at, max(n.created_at) AS last_seen_at

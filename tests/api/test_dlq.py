@@ -346,3 +346,20 @@ def test_overview_shows_the_state_of_the_project(shop):
     assert {"enteringPerMinute", "usualPerMinute", "lastEntryAt", "topGroups", "expiring", "waiting", "oldestDueSeconds",
             "workerHeartbeatAgeSeconds", "operations", "alertsFiring", "silenced"} <= set(view)
     assert view["topGroups"][0]["count"] == 3 and view["workerHeartbeatAgeSeconds"] < 10
+
+
+# --- drawers ----------------------------------------------------------------------------------------------------------
+
+
+def test_lists_know_of_every_drawer(project, peer):
+    """Lists name the drawers that hold something: those of an older plan, and those that something was carried to."""
+    old = project.dead_letter(peer)
+    project.stack.sql("UPDATE projects SET retention_s = 90 * 86400 WHERE id = %s", [project.number])
+    new = project.dead_letter(peer)
+    assert [e["id"] for e in project.entries()] == [new["id"], old["id"]]
+    held = 2000000
+    for table in ("dead_letter_bodies", "dead_letters"):
+        project.stack.sql(f"UPDATE {table} SET drawer = %s WHERE project_id = %s", [held, project.number])
+    assert [(e["id"], e["destination"]["url"] is not None) for e in project.entries()] == [(new["id"], True), (old["id"], True)]
+    known = project.stack.sql("SELECT DISTINCT drawer FROM dlq_drawers WHERE project_id = %s", [project.number])
+    assert len(known) == 3 and (held,) in known

@@ -10,7 +10,7 @@ LOAD_SRC := tests/bench/load.c tests/bench/answer.c tests/bench/hist.c tests/pee
 LOAD_HDR := tests/bench/answer.h tests/bench/hist.h tests/peer/bytes.h tests/peer/span.h
 BENCH_PROGRAMS := build/peer build/bench/load build/bench/ceiling_curl build/bench/ceiling_fcgi
 
-.PHONY: bench-programs
+.PHONY: bench-programs bench-ledger
 bench-programs: $(BENCH_PROGRAMS)
 
 build/peer: $(PEER_SRC) $(PEER_HDR)
@@ -28,3 +28,9 @@ build/bench/ceiling_curl: tests/bench/ceiling_curl.c
 build/bench/ceiling_fcgi: tests/bench/ceiling_fcgi.c
 	@mkdir -p $(@D)
 	$(CC) $(BENCH_CFLAGS) $(BENCH_PQ_CFLAGS) $(LDFLAGS) -o $@ $< -lfcgi -lpq
+
+# tests/bench/ledger.sh
+bench-ledger: deps
+	@conf/deps/install.sh demo >&2
+	+@$(build) all bench-programs >&2
+	@exec tests/bench/ledger.sh

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# A row: what one measurement says, printed as one line of JSON. Sourced by run.sh.
+# A row: what one measurement says, printed as one line of JSON. Sourced by measure.sh.
 #
 # Fields are kept in the order they were put. A row is ok unless a check failed; one that failed is printed all the
 # same, with what was wrong, and remembered for the exit status. Values are numbers and text of our own, free of quotes.

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What is measured and what measures it: a stack of our own, fresh for each row, and one peer. Sourced by run.sh.
+# What is measured and what measures it: a stack of our own, fresh for each row, and one peer. Sourced by measure.sh.
 #
 # Everything lies in $dir, below /var/tmp because /tmp may be memory, where a durable commit costs nothing. Only
 # processes started here are signalled, by pid; the peer dies with us, the stack is stopped by rig_close. Killed with -9

@@ -6,55 +6,20 @@
 # remembered but `firstStep` and `aim`, which are what the design asks for. A row whose totals do not add up says
 # "ok":false and why, and the run ends with status 1. Progress goes to the standard error.
 #
-# Rows: drain drain-many drain-failing drain-tls drain-stuck ingest-single ingest-batch latency isolation growth, and
-# after a row one of memory. ONLY selects by the beginning of a name. QUICK=1: a fifth of everything. DLO_SENDERS,
-# DLO_INTAKE, DLO_DESK as for `make run`. `firstStep` and `aim` are those of the field that the design names: perSecond,
-# p99Ms of latency, ratio of isolation and growth, mib.
+# Rows: drain drain-many drain-failing drain-tls drain-stuck ingest-single ingest-batch latency isolation transforms
+# growth, and after a row one of memory. ONLY selects by the beginning of a name. QUICK=1: a fifth of everything.
+# DLO_SENDERS, DLO_INTAKE, DLO_DESK as for `make run`. `firstStep` and `aim` are those of the field that the design names:
+# perSecond, p99Ms of latency, ratio of isolation, transforms and growth, mib.
 set -u
 
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 for name in ${!PG@}; do unset "$name"; done
-ONLY=${ONLY:-}
-case ${QUICK:-0} in 0 | no) part=1 ;; *) part=5 ;; esac
-. "$here/report.sh"
-. "$here/rig.sh"
-
-step() { echo "bench: $*" >&2; }
+. "$here/measure.sh"
+. "$here/drain.sh"
+. "$here/neighbours.sh"
 
 # --- draining a backlog -----------------------------------------------------------------------------------------------
-#
-# Those who are measured take events of the types order.paid.*; others in the way take others.
-
-ours="order.paid.%"
-
-# When none of ours waits any more; nothing before that.
-queue_empty_at() { sql -c "SELECT extract(epoch FROM clock_timestamp()) WHERE NOT EXISTS (
-    SELECT FROM webhooks w WHERE w.event_types[1] LIKE '$ours' AND (
-        EXISTS (SELECT FROM ready r WHERE r.shard = w.shard AND r.webhook_id = w.id) OR
-        EXISTS (SELECT FROM later l WHERE l.webhook_id = w.id)))"; }
-
-# drained N PREFIX: until nothing waits any more; sets drain_end. The database is asked only when the peer has nearly all,
-# so that asking costs nothing while it counts.
-drained() {
-    drain_end=""
-    within $((60 + $1 / 2000)) peer_has $(($1 * 95 / 100)) "$2" || return 1
-    empty() { drain_end=$(queue_empty_at) && [ -n "$drain_end" ]; }
-    within 60 empty
-}
-
-# drain_timed N PREFIX: a backlog is there, its webhooks are disabled; now one UPDATE enables them all. Sets
-# drain_seconds from the first request on, and what a delivery cost the worker and Postgres in us of a processor.
-drain_timed() {
-    local since worker postgres begin
-    since=$(sql -c "SELECT clock_timestamp()") worker=$(cpu_of worker) postgres=$(cpu_of postgres)
-    webhooks_set "$ours" "enabled = true" || return 1
-    drained "$1" "$2" || fail "not drained in time, left: $(sql -c 'SELECT count(*) FROM ready') ready"
-    worker=$(($(cpu_of worker) - worker)) postgres=$(($(cpu_of postgres) - postgres))
-    begin=$(sql -c "SELECT extract(epoch FROM min(at)) FROM attempts WHERE at >= '$since'")
-    drain_seconds=$(calc "${drain_end:-0} - ${begin:-0}" 3)
-    drain_worker_us=$(calc "$worker * 1000 / $1" 1) drain_postgres_us=$(calc "$postgres * 1000 / $1" 1)
-}
 
 # What the ledger says of ours: attempts, deliveries that ended, delivered, to be retried, dead, entries with their bodies.
 ledger() { sql -F ' ' -c "
@@ -272,123 +237,9 @@ latency() {
     memory_sample | paste -sd' ' >"$dir/memory"
 }
 
-# --- isolation --------------------------------------------------------------------------------------------------------
-
-# at_rate EVENTS: 500/s to all of order.paid.*; prints the p99 in ms from when each was due to when it was received
-at_rate() {
-    peer_forget
-    local result accepted
-    result=$(load /v1/events --type-count 50 --rate 500 --events "$1" --seconds $(($1 / 500 + 10)) --stamp) || return 1
-    accepted=$(field accepted <<<"$result")
-    within 20 peer_has "$accepted" /ok || fail "not all arrived within 20 s"
-    check "accepted" "$accepted" "$1"
-    check "arrived" "$(peer_ask 'count?prefix=/ok' | field distinctIds)" "$1"
-    at_rate_p99=$(peer_ask 'latency?prefix=/ok' | field p99Ms)
-}
-
-# isolation WAITING EVENTS: what 50 others notice while one receiver has so many waiting and hangs, or refuses to connect
-isolation() {
-    local waiting=$1 events=$2 quiet hangs refuses worse id
-    webhooks --count 50 || return 1
-    webhooks --count 1 --disabled --type dead --path /hang --net 3 || return 1
-    step "$row: 500/s alone"
-    at_rate $((events / 5)) && at_rate "$events" && quiet=$at_rate_p99 || return 1
-    step "$row: filling in $waiting deliveries"
-    backlog "$waiting" "dead.%" 64 || return 1
-    webhooks_set "dead.%" "enabled = true" || return 1
-    within 10 peer_has 1 /hang || fail "the dead receiver was not tried"
-    step "$row: 500/s while it hangs"
-    at_rate "$events" && hangs=$at_rate_p99 || return 1
-    id=$(sql -c "SELECT id FROM webhooks WHERE event_types[1] LIKE 'dead.%'")
-    sql -c "DELETE FROM breakers WHERE webhook_id = $id" \
-        -c "UPDATE webhooks SET url = 'http://127.3.0.1:1/refuses' WHERE id = $id" || return 1
-    step "$row: 500/s while it refuses"
-    at_rate "$events" && refuses=$at_rate_p99 || return 1
-    check "still waiting or over" "$(sql -c "SELECT (SELECT count(*) FROM ready WHERE webhook_id = $id) +
-        (SELECT count(*) FROM later WHERE webhook_id = $id) +
-        (SELECT count(*) FROM attempts WHERE webhook_id = $id AND ends)")" "$waiting"
-    worse=$(calc "($hangs > $refuses ? $hangs : $refuses)" 2)
-    put p99Ms "$worse"
-    put_ceiling "$worse" "$quiet" "p99 of the same before the other one was there"
-    put p99MsHangs "$hangs"
-    put p99MsRefuses "$refuses"
-    put waiting "$waiting"
-    put perSecond 500
-    put events "$events"
-}
-
-# --- memory -----------------------------------------------------------------------------------------------------------
-
-# memory WHEN: of the samples a row has left, the highest
-memory() {
-    local kib processes unreadable
-    read -r kib processes unreadable <<<"$(tr -c '0-9A-Za-z\n' ' ' <"$dir/memory" | awk '
-        { sum = n = hidden = 0
-          for (i = 1; i < NF; i++) { if ($i == "pssKiB") sum += $(i + 1)
-              if ($i == "processes") n += $(i + 1)
-              if ($i == "unreadable") hidden += $(i + 1) }
-          if (sum > most) { most = sum; processes = n; unreadable = hidden } }
-        END { print most + 0, processes + 0, unreadable + 0 }')"
-    row_begin memory
-    put_text when "$1"
-    put mib "$(calc "$kib / 1024" 1)"
-    put ceiling null
-    put_text ceilingIs "none: PSS of everything but Postgres"
-    put firstStep 120
-    put aim 60
-    put samples "$(wc -l <"$dir/memory")"
-    put processes "$processes"
-    # a user other than root may not look into processes that hold keys: of those all resident memory is counted
-    if ((unreadable)); then put upperBoundFor "$unreadable"; fi
-    ((processes > 5)) || fail "only $processes processes were seen"
-    row_print
-}
-
 # --- the run ----------------------------------------------------------------------------------------------------------
 
-selected() {
-    local word
-    for word in ${ONLY//,/ }; do
-        case $1 in "$word"*) return 0 ;; esac
-    done
-    [ -z "$ONLY" ]
-}
-
-# measure ROW FIRST_STEP AIM FUNCTION [ARGUMENT...]: on a fresh stack, one row and, where it left samples, one of memory
-measure() {
-    row=$1
-    local first=$2 aim=$3
-    shift 3
-    selected "$row" || return 0
-    measured=yes
-    step "$row: starting a stack"
-    rm -f "$dir/memory"
-    row_begin "$row"
-    { stack_new && peer_forget && "$@"; } || fail "broken off"
-    sampler_stop
-    put firstStep "$first"
-    put aim "$aim"
-    row_print
-    if [ ${#row_failures[@]} -gt 0 ]; then stack_show_logs; fi
-    if [ -s "$dir/memory" ]; then memory "$row"; fi
-    stack_down
-}
-
-put_machine() {
-    row_begin machine
-    put cpus "$(nproc)"
-    put_text postgres "$("$pg_bin/postgres" --version | sed 's/.*) \([0-9.]*\).*/\1/')"
-    put_text disk "$(stat -f -c %T "$dir")"
-    put senders "${DLO_SENDERS:-2}"
-    put quick "$([ $part = 1 ] && echo false || echo true)"
-    row_print
-}
-
-trap 'exit 130' INT TERM HUP
-trap rig_close EXIT
-rig_open || exit 1
-put_machine
-measured=""
+run_begin
 measure drain         8000  16000 drain $((200000 / part)) 50
 measure drain-many    4000  12000 drain $((100000 / part)) $((5000 / part))
 measure drain-failing 6000  13000 drain $((200000 / part)) 50 --mixed
@@ -398,8 +249,8 @@ measure ingest-single 3000  5000  ingest_single
 measure ingest-batch  20000 50000 ingest_batch
 measure latency       100   30    latency
 measure isolation     2     1.1   isolation $((1000000 / part)) $((7500 / part))
+measure transforms    null  1.2   transforms $((7500 / part))
 if [ $part = 1 ]; then sizes="10000 100000 1000000"; else sizes="10000 100000"; fi
 # shellcheck disable=SC2086 # a list of numbers
 measure growth        null  1     growth $sizes
-[ -n "$measured" ] || { echo "bench: ONLY='$ONLY' selects nothing" >&2; exit 2; }
-[ "$rows_failed" = 0 ]
+run_end

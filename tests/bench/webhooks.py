@@ -1,6 +1,7 @@
 """Makes the webhooks of a measurement through the API.
 
     webhooks.py --port PEER_PORT --count N [--disabled] [--path /ok] [--type order.paid] [--net 1] [--https]
+                [--transform PROGRAM]
 
 Webhook i sends to 127.NET.x.y, an address of its own as a receiver in the wild has, with a path of
 its own (PATH/i), so that the peer counts it apart; it takes events of type TYPE.000i. --disabled:
@@ -25,6 +26,7 @@ def body(args, i):
         "eventTypes": [f"{args.type}.{i:04}"],
         "retrySchedule": [1],
         "enabled": not args.disabled,
+        **({"transform": args.transform} if args.transform else {}),
     })
 
 
@@ -49,6 +51,7 @@ def main():
     parser.add_argument("--type", default="order.paid")
     parser.add_argument("--net", type=int, default=1)
     parser.add_argument("--https", action="store_true")
+    parser.add_argument("--transform")
     args = parser.parse_args()
     shares = [itertools.islice(range(args.count), first, None, CALLERS) for first in range(CALLERS)]
     with concurrent.futures.ThreadPoolExecutor(CALLERS) as callers:

@@ -53,6 +53,19 @@ def test_a_trial_shows_what_is_wrong_with_a_program(project, hook):
     assert "syntax error" in got["error"] and "line 1" in got["error"]
 
 
+def niceness(stack):
+    """Of the sandboxes of this stack that live."""
+    return [os.getpriority(os.PRIO_PROCESS, pid) for pid in sandboxes_of(stack)[1]]
+
+
+def test_a_program_that_takes_long_stands_back_and_its_sandbox_serves_no_other(stack, project, hook):
+    eventually(lambda: len(niceness(stack)) == 4 and 19 not in niceness(stack))
+    made = start(project, hook, "[range(3000000)] | length", b"{}")
+    eventually(lambda: 19 in niceness(stack), 20)
+    assert result(project, made)["errorCode"] in ("transform_timeout", None)
+    eventually(lambda: len(niceness(stack)) == 4 and 19 not in niceness(stack))
+
+
 @pytest.mark.parametrize("transform, payload, code", [
     ("def f: f; f", b"{}", "transform_timeout"),
     ("$ENV", b"{}", "transform_invalid"),

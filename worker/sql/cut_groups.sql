@@ -2,7 +2,7 @@
 -- params: none
 -- returns: groups that were cut int8
 -- locks: the rows it deletes
--- called by: maintainer, every minute: what bounds groups, their steps, the statistics and warnings. Of groups without open entries a
+-- called by: maintainer, every minute: what bounds groups, their steps, the statistics, warnings, what is known of drawers. Of groups without open entries a
 --            project keeps the 500 that were seen last.
 WITH steps AS (
     DELETE FROM group_buckets WHERE (minutes = 5 AND at < dlo_now() - interval '70 minutes')
@@ -11,6 +11,8 @@ stats AS (DELETE FROM dlq_stats WHERE at < dlo_now() - interval '400 days'),
 warnings AS (
     DELETE FROM config_warnings w USING projects p
      WHERE p.id = w.project_id AND w.last_seen_at < dlo_now() - make_interval(secs => p.retention_s)),
+emptied AS (
+    DELETE FROM dlq_drawers x WHERE NOT EXISTS (SELECT FROM drawers v WHERE v.drawer = x.drawer)),
 closed AS (
     SELECT project_id, fingerprint, row_number() OVER (PARTITION BY project_id ORDER BY last_seen_at DESC) AS i
       FROM dlq_groups WHERE open = 0),

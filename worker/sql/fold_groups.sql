@@ -7,7 +7,7 @@
 --            other is empty again: what was counted there must be taken off there. A group that somebody resolved opens
 --            again when a newer entry comes, and the audit says so.
 WITH gone AS MATERIALIZED (
-    DELETE FROM group_deltas WHERE id IN (SELECT id FROM group_deltas ORDER BY id LIMIT 20000)
+    DELETE FROM group_deltas WHERE id <= (SELECT max(x.id) FROM (SELECT id FROM group_deltas ORDER BY id LIMIT 20000) x)
     RETURNING *),
 sums AS MATERIALIZED (
     SELECT project_id, fingerprint, sum(open) AS open, sum(born) AS born, min(at) AS first_at, max(at) AS last_at

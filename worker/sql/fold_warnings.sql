@@ -4,7 +4,7 @@
 -- locks: the deltas it deletes, the rows it adds to; only the one active maintainer runs it
 -- called by: maintainer, every second. A type and channel beyond a project's first 1,000 is counted as type ''.
 WITH gone AS MATERIALIZED (
-    DELETE FROM warning_deltas WHERE id IN (SELECT id FROM warning_deltas ORDER BY id LIMIT 20000)
+    DELETE FROM warning_deltas WHERE id <= (SELECT max(x.id) FROM (SELECT id FROM warning_deltas ORDER BY id LIMIT 20000) x)
     RETURNING *),
 sums AS MATERIALIZED (
     SELECT project_id, event_type, channel, count(*) AS n, min(at) AS first_at, max(at) AS last_at

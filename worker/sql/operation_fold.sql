@@ -4,7 +4,7 @@
 -- locks: the deltas it deletes, the operations they belong to
 -- called by: maintainer, twice a second: outcomes of items go from deltas into their operation's row
 WITH taken AS MATERIALIZED (
-    DELETE FROM bulk_deltas d WHERE d.id = ANY (ARRAY(SELECT id FROM bulk_deltas ORDER BY id LIMIT 20000))
+    DELETE FROM bulk_deltas d WHERE d.id <= (SELECT max(x.id) FROM (SELECT id FROM bulk_deltas ORDER BY id LIMIT 20000) x)
     RETURNING d.operation, d.outcome, d.n),
 sums AS MATERIALIZED (
     SELECT operation, coalesce(sum(n) FILTER (WHERE outcome = 1), 0) AS succeeded,

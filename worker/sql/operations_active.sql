@@ -3,7 +3,7 @@
 -- returns: id uuid, kind, state, whether its time has come bool, whether its days are over bool, total, started (fed), under
 --          way, failed, probe's size (0: none), whether the probe's stage has been fed whole bool
 -- locks: none
--- called by: maintainer, twice a second: the operations that have not ended
+-- called by: maintainer, ten times a second: the operations that have not ended
 SELECT o.id, o.kind, o.state, o.start_at <= dlo_now() AS due,
        o.created_at <= dlo_now() - make_interval(days => $1::int4) AND o.start_at <= dlo_now() - make_interval(days => $1::int4)
            AS over,
