@@ -12,6 +12,7 @@
     (LIMIT_PAYLOAD_BYTES + 32 * 1024) /* the envelope around one payload */
 #define LIMIT_BATCH_BODY_BYTES (8 * 1024 * 1024)
 #define LIMIT_BODY_BYTES (64 * 1024) /* any other request */
+#define LIMIT_REASON_BYTES 1000      /* why somebody edited a payload */
 #define LIMIT_BATCH_EVENTS 1000
 #define LIMIT_FANOUT_PER_CALL 10000
 #define LIMIT_JSON_DEPTH 512

@@ -124,6 +124,7 @@ static const char *const cause_names[] = {
     [CAUSE_PAYLOAD_EXPIRED] = "payload-expired",
     [CAUSE_ENDPOINT_DISABLED] = "endpoint-disabled",
     [CAUSE_NOT_DISCARDED] = "not-discarded",
+    [CAUSE_ORIGINAL_UNKNOWN] = "original-unknown",
 };
 
 #define COUNT(names) ((int)(sizeof names / sizeof *names))

@@ -146,7 +146,8 @@ enum item_cause {
     CAUSE_WEBHOOK_DELETED = 6,
     CAUSE_PAYLOAD_EXPIRED = 7,
     CAUSE_ENDPOINT_DISABLED = 8,
-    CAUSE_NOT_DISCARDED = 9
+    CAUSE_NOT_DISCARDED = 9,
+    CAUSE_ORIGINAL_UNKNOWN = 10
 };
 const char *states_item_cause_name(int cause); /* NULL for none */
 

@@ -115,8 +115,9 @@ void audit_list(struct call *c)
         db_args_int(&a, after);
     else
         db_args_text(&a, NULL);
-    if (add_filters(&l, &a, &filters) &&
-        route_db_ok(c, db_run(c->desk->db, &fcgi_sql[FCGI_SQL_AUDIT_LIST], &a, &r))) {
+    bool ok = add_filters(&l, &a, &filters);
+    db_args_bool(&a, principal_may(&c->who, SCOPE_DLQ_PAYLOAD));
+    if (ok && route_db_ok(c, db_run(c->desk->db, &fcgi_sql[FCGI_SQL_AUDIT_LIST], &a, &r))) {
         answer(&l, r);
         PQclear(r);
     }

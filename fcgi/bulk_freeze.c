@@ -183,6 +183,7 @@ void bulk_freeze_make(struct call *c, struct bulk_input *in, const struct uuid *
     db_args_bool(&args, in->pace.probe);
     db_args_text(&args, c->rq->id);
     db_args_int(&args, LIMIT_BULK_ACTIVE);
+    db_args_bool(&args, in->pace.original);
     enum db_status status = run(c, in, failed_of, FCGI_SQL_BULK_FREEZE, &args, &res);
     if (status == DB_ABORTED)
         answer_abort(c, db_message(c->desk->db));

@@ -138,19 +138,17 @@ static bool only_redrives(struct call *c, const json_t *body, enum operation_kin
 bool bulk_input_pace(struct bulk_pace *pace, struct call *c, const json_t *body,
                      enum operation_kind kind, const struct bulk_limits *limits)
 {
-    bool original = false;
     const char *name, *reason;
     if (!only_redrives(c, body, kind) || !bulk_input_rate(c, body, kind, limits, &pace->rate) ||
         !fields_bool(c, body, "probe", &pace->probe) || !read_start(c, body, pace) ||
         !read_choice(c, body, "mode", "snapshot", "current", &pace->anew) ||
-        !read_choice(c, body, "target", "current", "original", &original) ||
+        !read_choice(c, body, "target", "current", "original", &pace->original) ||
         !fields_string(c, body, "name", 1, NAME_MAX_BYTES, &name) ||
         !fields_string(c, body, "reason", 1, REASON_MAX_BYTES, &reason))
         return false;
     pace->name = name ? name : pace->name;
     pace->reason = reason ? reason : pace->reason;
-    return !original ||
-           refuse(c, 422, "not-available", "/target", "target \"original\" is not available yet.");
+    return true;
 }
 
 /* --- which ------------------------------------------------------------------------------------------------------ */

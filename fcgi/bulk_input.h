@@ -23,8 +23,9 @@
 
 /* How it is to be done; retry-failed takes these and no more. */
 struct bulk_pace {
-    double rate; /* items a second; 0: as fast as it goes */
-    bool anew;   /* mode "current" */
+    double rate;   /* items a second; 0: as fast as it goes */
+    bool anew;     /* mode "current" */
+    bool original; /* target "original" */
     bool probe;
     char start[INSTANT_TEXT_MAX]; /* "": now */
     const char *name, *reason;

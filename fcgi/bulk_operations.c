@@ -369,6 +369,7 @@ static void inherit(struct bulk_input *in, const PGresult *res, const char *show
     in->pace = (struct bulk_pace){
         .rate = strtod(db_text(res, 0, BULK_COL_RATE), NULL),
         .anew = db_bool(res, 0, BULK_COL_ANEW),
+        .original = db_bool(res, 0, BULK_COL_ORIGINAL),
         .probe = db_int(res, 0, BULK_COL_PROBE) > 0,
         .name = db_null(res, 0, BULK_COL_NAME) ? NULL : db_text(res, 0, BULK_COL_NAME),
         .reason = db_null(res, 0, BULK_COL_REASON) ? NULL : db_text(res, 0, BULK_COL_REASON),

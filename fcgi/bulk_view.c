@@ -78,6 +78,10 @@ json_t *bulk_view_row(const PGresult *res, int row)
         operation, "mode",
         !redrive ? json_null()
                  : json_string(db_bool(res, row, BULK_COL_ANEW) ? "current" : "snapshot"));
+    json_object_set_new(
+        operation, "target",
+        !redrive ? json_null()
+                 : json_string(db_bool(res, row, BULK_COL_ORIGINAL) ? "original" : "current"));
     return operation;
 }
 

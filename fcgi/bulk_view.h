@@ -37,7 +37,8 @@ enum bulk_column {
     BULK_COL_CREATED,
     BULK_COL_START,
     BULK_COL_STARTED,
-    BULK_COL_FINISHED
+    BULK_COL_FINISHED,
+    BULK_COL_ORIGINAL
 };
 
 /* What bulk_rows.sql takes beside the project; NULL: any. Texts of times as instant_sql makes them. */

@@ -15,6 +15,7 @@
 #include "fcgi/attempt_view.h"
 #include "fcgi/column.h"
 #include "fcgi/fields.h"
+#include "fcgi/origin.h"
 #include "fcgi/redrive.h"
 #include "fcgi/window.h"
 #include "fcgi_sql.h"
@@ -359,12 +360,21 @@ static bool add_attempts(struct call *c, const PGresult *delivery, const struct 
     return true;
 }
 
+static bool add_origin(struct call *c, const PGresult *delivery, const struct uuid *id, json_t *to)
+{
+    struct uuid event;
+    bool redrive = !db_null(delivery, 0, COL_ENTRY);
+    db_uuid(delivery, 0, COL_EVENT, &event);
+    return route_db_ok(c, origin_add(c, &event, redrive ? id : NULL, to));
+}
+
 static void answer_delivery(struct call *c, const PGresult *res, const struct uuid *id)
 {
     json_t *one = json_array();
     json_array_append_new(one, delivery_view(res, 0));
     json_t *delivery = json_array_get(one, 0);
-    if (delivery && add_heads(c, one) && add_attempts(c, res, id, delivery))
+    if (delivery && add_heads(c, one) && add_attempts(c, res, id, delivery) &&
+        add_origin(c, res, id, delivery))
         response_json(c->rs, 200, json_incref(delivery));
     json_decref(one);
 }

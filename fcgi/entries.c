@@ -43,6 +43,8 @@ const struct route entries_routes[] = {
      ROUTE_BODY_JSON | ROUTE_BODY_OPTIONAL | ROUTE_IDEMPOTENT, NULL},
     {METHOD_POST, "/v1/dlq/{}/retry", entries_redrive, SCOPE_DLQ_REPLAY, LIMIT_BODY_BYTES,
      ROUTE_BODY_JSON | ROUTE_BODY_OPTIONAL | ROUTE_IDEMPOTENT, NULL},
+    {METHOD_POST, "/v1/dlq/{}/edit-re-drive", edit_redrive, SCOPE_DLQ_EDIT, LIMIT_EVENT_BODY_BYTES,
+     ROUTE_BODY_JSON | ROUTE_IDEMPOTENT, NULL},
     {METHOD_POST, "/v1/dlq/{}/discard", entries_discard, SCOPE_DLQ_DISCARD, LIMIT_BODY_BYTES,
      ROUTE_BODY_JSON | ROUTE_BODY_OPTIONAL | ROUTE_IDEMPOTENT, NULL},
     {METHOD_POST, "/v1/dlq/{}/restore", entries_restore, SCOPE_DLQ_DISCARD, LIMIT_BODY_BYTES,

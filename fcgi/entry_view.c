@@ -4,6 +4,7 @@
 #include "common/states.h"
 #include "fcgi/attempt_view.h"
 #include "fcgi/column.h"
+#include "fcgi/origin.h"
 #include "fcgi/splice.h"
 #include "fcgi_sql.h"
 
@@ -112,6 +113,14 @@ enum db_status entry_view_body(struct call *c, const PGresult *res, int row, boo
         c->desk->db,
         &fcgi_sql[entry_view_system(res, row) ? FCGI_SQL_SYSTEM_BODY : FCGI_SQL_ENTRY_BODY], &args,
         out);
+}
+
+bool entry_view_has_bytes(const PGresult *body, bool sent)
+{
+    if (PQntuples(body) == 0)
+        return false;
+    bool other = sent && !db_null(body, 0, BODY_SENT_BYTES);
+    return db_int(body, 0, other ? BODY_SENT_BYTES : BODY_BYTES) > 0;
 }
 
 enum db_status entry_view_attempts(struct call *c, const PGresult *res, int row, PGresult **out)
@@ -225,6 +234,15 @@ static json_t *artifacts_of(const PGresult *res, int row, const PGresult *body)
     return json_pack("{s:o, s:o}", "source", source, "dispatch", dispatch);
 }
 
+/* What its event was edited from, and where its latest re-drive goes, or went. */
+static enum db_status add_origin(struct call *c, const PGresult *res, int row, json_t *to)
+{
+    struct uuid event, replay;
+    bool replayed = db_uuid(res, row, ENTRY_COL_REPLAYED_AS, &replay) == 0;
+    db_uuid(res, row, ENTRY_COL_EVENT, &event);
+    return origin_add(c, &event, replayed ? &replay : NULL, to);
+}
+
 enum db_status entry_view_add_detail(struct call *c, const PGresult *res, int row, json_t *to)
 {
     PGresult *body, *attempts;
@@ -242,5 +260,5 @@ enum db_status entry_view_add_detail(struct call *c, const PGresult *res, int ro
         return status;
     attempt_view_add(to, attempts);
     PQclear(attempts);
-    return DB_OK;
+    return add_origin(c, res, row, to);
 }

@@ -76,6 +76,8 @@ enum db_status entry_view_add_detail(struct call *c, const PGresult *res, int ro
 /* The wide half of the row: see entry_body.sql and entry_attempts.sql for the columns. */
 enum db_status entry_view_body(struct call *c, const PGresult *res, int row, bool payload,
                                PGresult **out);
+/* Whether a body has the bytes that are to be sent: those that were sent, or else the payload. */
+bool entry_view_has_bytes(const PGresult *body, bool sent);
 enum db_status entry_view_attempts(struct call *c, const PGresult *res, int row, PGresult **out);
 
 #endif

@@ -233,6 +233,27 @@ static const struct {
     {"occurredAt", on_occurred}, {"customerExternalId", on_customer},
 };
 
+static int unknown_field(const struct json_member *m, const char *what,
+                         struct event_input_error *err)
+{
+    char name[100] = "", pointer[120];
+    size_t n = 0;
+    if (json_scan_text(m->key, name, sizeof name, &n))
+        snprintf(name, sizeof name, "(a long name)");
+    snprintf(pointer, sizeof pointer, "/%s", name);
+    return fail(err, 400, "unknown-field", pointer, "there is no field '%s' in %s", name, what);
+}
+
+static int check_payload(struct json_slice payload, size_t max, struct event_input_error *err)
+{
+    if (!payload.p)
+        return fail(err, 400, "missing-field", "/payload", "payload is required");
+    if (payload.len > max)
+        return fail(err, 413, "payload-too-large", "/payload",
+                    "the payload has %zu bytes, at most %zu are taken", payload.len, max);
+    return 0;
+}
+
 static int read_member(const struct json_member *m, struct event_input *out,
                        struct event_input_error *err)
 {
@@ -244,12 +265,7 @@ static int read_member(const struct json_member *m, struct event_input *out,
                    ? 0
                    : fields[i].read(m->value, out, err);
     }
-    char name[100] = "", pointer[120];
-    size_t n = 0;
-    if (json_scan_text(m->key, name, sizeof name, &n))
-        snprintf(name, sizeof name, "(a long name)");
-    snprintf(pointer, sizeof pointer, "/%s", name);
-    return fail(err, 400, "unknown-field", pointer, "there is no field '%s' in an event", name);
+    return unknown_field(m, "an event", err);
 }
 
 int event_input_read(const char *buf, size_t len, size_t max_payload, struct event_input *out,
@@ -270,11 +286,52 @@ int event_input_read(const char *buf, size_t len, size_t max_payload, struct eve
             return -1;
     if (!out->type[0])
         return fail(err, 400, "missing-field", "/eventType", "eventType is required");
-    if (!out->payload.p)
-        return fail(err, 400, "missing-field", "/payload", "payload is required");
-    if (out->payload.len > max_payload)
-        return fail(err, 413, "payload-too-large", "/payload",
-                    "the payload has %zu bytes, at most %zu are taken", out->payload.len,
-                    max_payload);
+    return check_payload(out->payload, max_payload, err);
+}
+
+/* --- an edit ------------------------------------------------------------------------------------------------------ */
+
+static int read_reason(struct json_slice v, char out[LIMIT_REASON_BYTES + 1],
+                       struct event_input_error *err)
+{
+    size_t n = 0;
+    if (v.p[0] != '"')
+        return fail(err, 400, "wrong-type", "/reason", "reason must be a string, not %s", kind(v));
+    if (json_scan_text(v, out, LIMIT_REASON_BYTES + 1, &n) || n == 0 || memchr(out, '\0', n))
+        return fail(err, 400, "out-of-range", "/reason", "reason must have 1 to %d bytes of text",
+                    LIMIT_REASON_BYTES);
     return 0;
+}
+
+static int read_edit_member(const struct json_member *m, struct event_edit *out,
+                            struct event_input_error *err)
+{
+    if (json_scan_is(m->key, "payload")) {
+        out->payload = m->value;
+        return 0;
+    }
+    if (json_scan_is(m->key, "reason"))
+        return is_null(m->value) ? 0 : read_reason(m->value, out->reason, err);
+    return unknown_field(m, "an edit", err);
+}
+
+int event_input_edit(const char *buf, size_t len, size_t max_payload, struct event_edit *out,
+                     struct event_input_error *err)
+{
+    static const struct json_limits limits = {ENVELOPE_DEPTH};
+    struct json_member members[MEMBERS_MAX];
+    size_t n = 0, offset = 0;
+    *out = (struct event_edit){.reason = ""};
+    enum json_scan_result r =
+        json_scan_object(buf, len, &limits, members, MEMBERS_MAX, &n, &offset);
+    if (r != JSON_SCAN_OK) {
+        event_input_scan_error(r, offset, "the body", err);
+        return -1;
+    }
+    for (size_t i = 0; i < n; i++)
+        if (read_edit_member(&members[i], out, err))
+            return -1;
+    if (!out->reason[0])
+        return fail(err, 400, "missing-field", "/reason", "reason is required");
+    return check_payload(out->payload, max_payload, err);
 }

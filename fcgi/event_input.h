@@ -39,6 +39,14 @@ struct event_input_error {
 int event_input_read(const char *buf, size_t len, size_t max_payload, struct event_input *out,
                      struct event_input_error *err);
 
+/* The body of an edit (API.md, edit-re-drive): {payload, reason}, both required. The payload's rules are an event's. */
+struct event_edit {
+    struct json_slice payload;
+    char reason[LIMIT_REASON_BYTES + 1];
+};
+int event_input_edit(const char *buf, size_t len, size_t max_payload, struct event_edit *out,
+                     struct event_input_error *err);
+
 /* The error for a scan of a whole body that failed; `what` names the text ("the body", "the line"). */
 void event_input_scan_error(enum json_scan_result r, size_t offset, const char *what,
                             struct event_input_error *err);

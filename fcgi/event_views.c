@@ -10,6 +10,7 @@
 #include "common/pg_array.h"
 #include "fcgi/attempt_view.h"
 #include "fcgi/column.h"
+#include "fcgi/origin.h"
 #include "fcgi/window.h"
 #include "fcgi_sql.h"
 
@@ -180,7 +181,8 @@ void event_views_get(struct call *c)
         route_not_found(c);
     } else {
         json_t *event = event_view(res, 0);
-        if (event && add_payload(c, res, &id, event))
+        if (event && add_payload(c, res, &id, event) &&
+            route_db_ok(c, origin_add_edit(c, &id, event)))
             response_json(c->rs, 200, json_incref(event));
         json_decref(event);
     }

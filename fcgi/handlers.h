@@ -49,6 +49,8 @@ route_handler webhook_health_get;
 /* entries.c, deliveries.c, legacy.c, overview.c */
 route_handler entries_list, entries_get, entries_payload, entries_attempt, entries_diff,
     entries_redrive, entries_discard, entries_restore, entries_purge;
+/* edit.c */
+route_handler edit_redrive;
 route_handler deliveries_list, deliveries_get, deliveries_replay, deliveries_cancel;
 route_handler legacy_list, legacy_webhook, legacy_retry;
 route_handler overview_get;
@@ -73,8 +75,8 @@ route_handler ping_create;
 route_handler session_create, session_get, session_delete, session_password;
 route_handler keys_create, keys_list, keys_revoke, keys_project_create, keys_project_list,
     keys_project_revoke;
-route_handler projects_create, projects_list, projects_get, projects_plan_get, projects_plan_put,
-    projects_members_list, projects_members_add, projects_members_remove;
+route_handler projects_create, projects_list, projects_get, projects_patch, projects_plan_get,
+    projects_plan_put, projects_members_list, projects_members_add, projects_members_remove;
 route_handler users_create, users_list, users_get, users_disable, users_password;
 route_handler whoami_get, whoami_plan;
 route_handler audit_list;

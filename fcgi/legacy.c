@@ -153,7 +153,7 @@ void legacy_retry(struct call *c)
     const char *text = c->args[0];
     enum redrive_outcome outcome = REDRIVE_UNKNOWN;
     if (ids_parse_any(ID_DELIVERY, ID_ENTRY, text, strlen(text), &id) != IDS_MATCH_NONE)
-        outcome = redrive_run(c, &id, REDRIVE_SNAPSHOT, &r);
+        outcome = redrive_run(c, &id, REDRIVE_SNAPSHOT, REDRIVE_TO_CURRENT, &r);
     if (outcome == REDRIVE_FAILED)
         route_db_ok(c, r.status);
     else if (outcome == REDRIVE_MADE || outcome == REDRIVE_PENDING)

@@ -40,7 +40,7 @@ static enum db_status get(struct call *c, const struct uuid *id, PGresult **r)
     return db_run(c->desk->db, &fcgi_sql[FCGI_SQL_PROJECT_GET], &a, r);
 }
 
-/* project_get: public_id, name, plan, retention_s, version, created_at, id. False: answered. */
+/* project_get: public_id, name, plan, retention_s, version, created_at, id, edit_redrive. False: answered. */
 static bool find_row(struct call *c, PGresult **r)
 {
     struct uuid id;
@@ -79,9 +79,10 @@ static json_t *project_json(const PGresult *r, int i)
     struct uuid uuid;
     char id[IDS_TEXT_MAX];
     id_of(r, i, &uuid, id);
-    return json_pack("{s:s, s:s, s:s, s:o, s:I, s:s}", "id", id, "name", db_text(r, i, 1), "plan",
-                     db_text(r, i, 2), "retentionDays", days_json(db_int(r, i, 3)), "version",
-                     (json_int_t)db_int(r, i, 4), "createdAt", db_text(r, i, 5));
+    return json_pack("{s:s, s:s, s:s, s:o, s:I, s:s, s:b}", "id", id, "name", db_text(r, i, 1),
+                     "plan", db_text(r, i, 2), "retentionDays", days_json(db_int(r, i, 3)),
+                     "version", (json_int_t)db_int(r, i, 4), "createdAt", db_text(r, i, 5),
+                     "editRedrive", db_bool(r, i, 7));
 }
 
 static json_t *plan_json(const PGresult *r)
@@ -143,6 +144,12 @@ void projects_plan_get(struct call *c)
     PQclear(r);
 }
 
+static void answer_mismatch(struct call *c)
+{
+    response_problem(c->rs, 412, "version-mismatch",
+                     "The project has changed since that version. Read it again.", NULL, 0);
+}
+
 static void set_plan(struct call *c, const struct uuid *id, const char *plan, int64_t retention_s,
                      int64_t version)
 {
@@ -162,8 +169,7 @@ static void set_plan(struct call *c, const struct uuid *id, const char *plan, in
         json_pack("{s:s, s:I}", "plan", plan, "retentionSeconds", (json_int_t)retention_s);
     if (PQntuples(r) == 0) {
         json_decref(detail);
-        response_problem(c->rs, 412, "version-mismatch",
-                         "The project has changed since that version. Read it again.", NULL, 0);
+        answer_mismatch(c);
     } else if (route_db_ok(c, audit_write(c, (int)db_int(r, 0, 6), "project.plan", text, detail)) &&
                route_commit(c)) {
         principal_forget();
@@ -245,6 +251,50 @@ void projects_get(struct call *c)
         return;
     response_version(c->rs, db_int(r, 0, 4));
     response_json(c->rs, 200, project_json(r, 0));
+    PQclear(r);
+}
+
+/* Whether its dead letters may be edited: the only setting of a project beside its plan. */
+static void set(struct call *c, const struct uuid *id, bool edit, int64_t version)
+{
+    struct db_args a;
+    PGresult *r;
+    char text[IDS_TEXT_MAX];
+    ids_format(ID_PROJECT, id, text);
+    db_args_init(&a);
+    db_args_uuid(&a, id);
+    db_args_bool(&a, edit);
+    db_args_int(&a, version);
+    if (!route_begin(c) ||
+        !route_db_ok(c, db_run(c->desk->db, &fcgi_sql[FCGI_SQL_PROJECT_SET], &a, &r)))
+        return;
+    if (PQntuples(r) == 0) {
+        answer_mismatch(c);
+    } else if (route_db_ok(c, audit_write(c, (int)db_int(r, 0, 6), "project.update", text,
+                                          json_pack("{s:b}", "editRedrive", edit))) &&
+               route_commit(c)) {
+        response_version(c->rs, db_int(r, 0, 4));
+        response_json(c->rs, 200, project_json(r, 0));
+    }
+    PQclear(r);
+}
+
+void projects_patch(struct call *c)
+{
+    static const char *const known[] = {"editRedrive", NULL};
+    struct uuid id;
+    PGresult *r;
+    if (!find_row(c, &r))
+        return;
+    bool edit = db_bool(r, 0, 7);
+    json_t *body = route_body_object(c);
+    if (body && fields_known(c, body, known, NULL) && fields_bool(c, body, "editRedrive", &edit)) {
+        int64_t version = route_if_match_version(c);
+        (void)db_uuid(r, 0, 0, &id);
+        if (version != -2)
+            set(c, &id, edit, version);
+    }
+    json_decref(body);
     PQclear(r);
 }
 
@@ -414,6 +464,8 @@ const struct route projects_routes[] = {
      ROUTE_BODY_JSON | ROUTE_IDEMPOTENT, NULL},
     {METHOD_GET, "/v1/projects", projects_list, SCOPE_OPERATOR, 0, 0, list_query},
     {METHOD_GET, "/v1/projects/{}", projects_get, SCOPE_OPERATOR, 0, 0, NULL},
+    {METHOD_PATCH, "/v1/projects/{}", projects_patch, SCOPE_OPERATOR, LIMIT_BODY_BYTES,
+     ROUTE_BODY_JSON, NULL},
     {METHOD_GET, "/v1/projects/{}/plan", projects_plan_get, SCOPE_OPERATOR, 0, 0, NULL},
     {METHOD_PUT, "/v1/projects/{}/plan", projects_plan_put, SCOPE_OPERATOR, LIMIT_BODY_BYTES,
      ROUTE_BODY_JSON, NULL},

@@ -16,9 +16,33 @@
 #define ROUNDS                                                                                     \
     4 /* looked up open, found changed, looked up again: only while others act on it too */
 
-/* One attempt at the statement. DB_OK with *made false: the entry is no longer as it was looked up. */
+static bool is(const char *a, const char *b)
+{
+    return a && strcmp(a, b) == 0;
+}
+
+/* Where it goes: 0 the webhook's URL. DB_OK with *known false: nobody knows any more. */
+static enum db_status find_url(struct call *c, const PGresult *entry, const struct redrive *r,
+                               int64_t *url, bool *known)
+{
+    PGresult *res;
+    struct db_args args;
+    db_args_init(&args);
+    db_args_int(&args, c->who.project_id);
+    db_args_uuid(&args, &r->entry);
+    db_args_int(&args, db_int(entry, 0, ENTRY_COL_DRAWER));
+    enum db_status status = db_run(c->desk->db, &fcgi_sql[FCGI_SQL_ENTRY_ORIGINAL], &args, &res);
+    if (status != DB_OK)
+        return status;
+    *known = !db_null(res, 0, 0);
+    *url = *known ? db_int(res, 0, 0) : 0;
+    PQclear(res);
+    return DB_OK;
+}
+
+/* One attempt at the statement. DB_OK with *made false: the entry is no longer as it was looked up, or has no bytes. */
 static enum db_status make(struct call *c, const PGresult *entry, enum redrive_mode mode,
-                           struct redrive *r, bool *made)
+                           int64_t url, struct redrive *r, bool *made)
 {
     PGresult *res;
     struct db_args args;
@@ -34,6 +58,10 @@ static enum db_status make(struct call *c, const PGresult *entry, enum redrive_m
     db_args_text(&args, shown);
     db_args_text(&args, c->rq->id);
     db_args_bool(&args, mode == REDRIVE_CURRENT);
+    if (url)
+        db_args_int(&args, url);
+    else
+        db_args_text(&args, NULL);
     enum db_status status = db_run(c->desk->db, &fcgi_sql[FCGI_SQL_ENTRY_REDRIVE], &args, &res);
     *made = status == DB_OK && PQntuples(res) == 1;
     if (status == DB_OK)
@@ -41,13 +69,8 @@ static enum db_status make(struct call *c, const PGresult *entry, enum redrive_m
     return status == DB_CONFLICT ? DB_OK : status; /* redrives.entry_id: somebody was faster */
 }
 
-static bool is(const char *a, const char *b)
-{
-    return a && strcmp(a, b) == 0;
-}
-
 /* What the looked-up row says, before or instead of the statement. */
-static enum redrive_outcome judge(const PGresult *entry, struct redrive *r)
+enum redrive_outcome redrive_judge(const PGresult *entry, struct redrive *r)
 {
     if (PQntuples(entry) == 0)
         return REDRIVE_UNKNOWN;
@@ -63,8 +86,36 @@ static enum redrive_outcome judge(const PGresult *entry, struct redrive *r)
     return REDRIVE_REFUSED;
 }
 
+/* It is open, and yet nothing could be made of it, twice: are the bytes gone? */
+static void look_for_bytes(struct call *c, const PGresult *entry, enum redrive_mode mode,
+                           struct redrive *r)
+{
+    PGresult *body;
+    r->status = entry_view_body(c, entry, 0, false, &body);
+    if (r->status != DB_OK)
+        return;
+    if (!entry_view_has_bytes(body, mode == REDRIVE_SNAPSHOT))
+        r->refusal = mode == REDRIVE_SNAPSHOT ? "snapshot-expired" : "payload-expired";
+    PQclear(body);
+}
+
+/* What comes of an entry that was found open. REDRIVE_MADE with *made false: it is to be looked up again. */
+static enum redrive_outcome run_once(struct call *c, const PGresult *entry, enum redrive_mode mode,
+                                     enum redrive_target target, struct redrive *r, bool *made)
+{
+    int64_t url = 0;
+    bool known = true;
+    if (target == REDRIVE_TO_ORIGINAL)
+        r->status = find_url(c, entry, r, &url, &known);
+    if (r->status == DB_OK && !known)
+        r->refusal = "original-unknown";
+    else if (r->status == DB_OK)
+        r->status = make(c, entry, mode, url, r, made);
+    return r->refusal ? REDRIVE_REFUSED : REDRIVE_MADE;
+}
+
 enum redrive_outcome redrive_run(struct call *c, const struct uuid *id, enum redrive_mode mode,
-                                 struct redrive *out)
+                                 enum redrive_target target, struct redrive *out)
 {
     *out = (struct redrive){.status = DB_OK};
     for (int round = 0; round < ROUNDS; round++) {
@@ -73,9 +124,13 @@ enum redrive_outcome redrive_run(struct call *c, const struct uuid *id, enum red
         out->status = entry_view_find(c, id, &entry);
         if (out->status != DB_OK)
             return REDRIVE_FAILED;
-        enum redrive_outcome outcome = judge(entry, out);
+        enum redrive_outcome outcome = redrive_judge(entry, out);
         if (outcome == REDRIVE_MADE)
-            out->status = make(c, entry, mode, out, &made);
+            outcome = run_once(c, entry, mode, target, out, &made);
+        if (out->status == DB_OK && outcome == REDRIVE_MADE && !made && round > 0) {
+            look_for_bytes(c, entry, mode, out);
+            outcome = out->refusal ? REDRIVE_REFUSED : REDRIVE_MADE;
+        }
         PQclear(entry);
         if (out->status != DB_OK)
             return REDRIVE_FAILED;
@@ -90,46 +145,34 @@ enum redrive_outcome redrive_run(struct call *c, const struct uuid *id, enum red
 
 /* --- over HTTP -------------------------------------------------------------------------------------------------- */
 
-/* A choice with two values, of which one is for later work. false: answered. */
-static bool read_choice(struct call *c, const json_t *body, const char *name, const char *taken,
-                        const char *later)
+/* A choice of two; the first unless said otherwise. False: answered. */
+static bool read_choice(struct call *c, const json_t *body, const char *name, const char *first,
+                        const char *second, bool *is_second)
 {
     char pointer[32];
     const char *value;
     if (!fields_string(c, body, name, 1, 32, &value))
         return false;
-    if (!value || is(value, taken))
+    *is_second = is(value, second);
+    if (!value || *is_second || is(value, first))
         return true;
     snprintf(pointer, sizeof pointer, "/%s", name);
-    if (is(value, later))
-        response_field_problem(c->rs, 422, "not-available", pointer,
-                               "%s \"%s\" is not available yet.", name, later);
-    else
-        response_field_problem(c->rs, 400, "bad-value", pointer, "%s is \"%s\" or \"%s\".", name,
-                               taken, later);
+    response_field_problem(c->rs, 400, "bad-value", pointer, "%s is \"%s\" or \"%s\".", name, first,
+                           second);
     return false;
 }
 
-static bool read_mode(struct call *c, const json_t *body, enum redrive_mode *mode)
-{
-    const char *value;
-    if (!fields_string(c, body, "mode", 1, 32, &value))
-        return false;
-    *mode = is(value, "current") ? REDRIVE_CURRENT : REDRIVE_SNAPSHOT;
-    if (!value || *mode == REDRIVE_CURRENT || is(value, "snapshot"))
-        return true;
-    response_field_problem(c->rs, 400, "bad-value", "/mode",
-                           "mode is \"snapshot\" or \"current\".");
-    return false;
-}
-
-static bool read_body(struct call *c, enum redrive_mode *mode)
+static bool read_body(struct call *c, enum redrive_mode *mode, enum redrive_target *target)
 {
     static const char *const known[] = {"mode", "target", NULL};
+    bool current = false, original = false;
     json_t *body = route_body_object(c);
-    bool ok = body && fields_known(c, body, known, NULL) && read_mode(c, body, mode) &&
-              read_choice(c, body, "target", "current", "original");
+    bool ok = body && fields_known(c, body, known, NULL) &&
+              read_choice(c, body, "mode", "snapshot", "current", &current) &&
+              read_choice(c, body, "target", "current", "original", &original);
     json_decref(body);
+    *mode = current ? REDRIVE_CURRENT : REDRIVE_SNAPSHOT;
+    *target = original ? REDRIVE_TO_ORIGINAL : REDRIVE_TO_CURRENT;
     return ok;
 }
 
@@ -156,14 +199,17 @@ static void answer_system(struct call *c, const struct redrive *r)
     PQclear(entry);
 }
 
-static void answer_refusal(struct call *c, const char *code)
+void redrive_answer_refusal(struct call *c, const char *code)
 {
     static const struct {
         const char *code, *detail;
     } details[] = {
         {"webhook-deleted", "The webhook of this dead letter was deleted."},
         {"endpoint-disabled", "The webhook is disabled. Enable it first."},
-        {"payload-expired", "The dead letter is past its retention."},
+        {"payload-expired", "The dead letter is past its retention, or its payload is."},
+        {"snapshot-expired", "The bytes that were sent are not kept any more."},
+        {"original-unknown", "The URL that its requests went to is not known any more. Re-drive it "
+                             "to the current one."},
         {"purged", "The dead letter was purged."},
         {"not-open", "Only an open dead letter can be re-driven."},
     };
@@ -179,14 +225,15 @@ void redrive_answer(struct call *c)
     struct uuid id;
     struct redrive r;
     enum redrive_mode mode;
+    enum redrive_target target;
     const char *text = c->args[0];
-    if (!read_body(c, &mode))
+    if (!read_body(c, &mode, &target))
         return;
     if (ids_parse_any(ID_ENTRY, ID_DELIVERY, text, strlen(text), &id) == IDS_MATCH_NONE) {
         route_not_found(c);
         return;
     }
-    switch (redrive_run(c, &id, mode, &r)) {
+    switch (redrive_run(c, &id, mode, target, &r)) {
     case REDRIVE_MADE:
         answer_delivery(c, &r, false);
         break;
@@ -194,7 +241,7 @@ void redrive_answer(struct call *c)
         answer_delivery(c, &r, true);
         break;
     case REDRIVE_REFUSED:
-        answer_refusal(c, r.refusal);
+        redrive_answer_refusal(c, r.refusal);
         break;
     case REDRIVE_SYSTEM:
         answer_system(c, &r);

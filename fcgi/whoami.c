@@ -16,7 +16,8 @@ static bool project_row(struct call *c, PGresult **r)
     return route_db_ok(c, db_run(c->desk->db, &fcgi_sql[FCGI_SQL_PROJECT_PLAN], &a, r));
 }
 
-/* project_plan: plan, retention_s, dedup_window_s, max_payload_bytes, bulk_redrive, max_webhooks, max_bulk_items, name */
+/* project_plan: plan, retention_s, dedup_window_s, max_payload_bytes, bulk_redrive, max_webhooks, max_bulk_items, name,
+ * edit_redrive */
 static json_t *project_json(struct call *c)
 {
     char id[IDS_TEXT_MAX];
@@ -49,9 +50,9 @@ void whoami_plan(struct call *c)
     if (!project_row(c, &r))
         return;
     int64_t retention_s = db_int(r, 0, 1);
-    json_t *capabilities =
-        json_pack("{s:b, s:I, s:I}", "bulkRedrive", db_bool(r, 0, 4), "maxWebhooks",
-                  (json_int_t)db_int(r, 0, 5), "maxBulkItems", (json_int_t)db_int(r, 0, 6));
+    json_t *capabilities = json_pack("{s:b, s:I, s:I, s:b}", "bulkRedrive", db_bool(r, 0, 4),
+                                     "maxWebhooks", (json_int_t)db_int(r, 0, 5), "maxBulkItems",
+                                     (json_int_t)db_int(r, 0, 6), "editRedrive", db_bool(r, 0, 8));
     response_json(c->rs, 200,
                   json_pack("{s:s, s:o, s:I, s:I, s:I, s:o}", "plan", db_text(r, 0, 0),
                             "retentionDays",

@@ -36,8 +36,13 @@ struct delivery *delivery_new(const char *type, size_t type_len, const char *cha
 
 void delivery_free(struct delivery *d)
 {
-    if (d && d->payload_owned)
+    if (!d)
+        return;
+    if (d->payload_owned)
         free(d->payload);
+    if (d->own)
+        target_release(d->own);
+    free(d->own);
     free(d);
 }
 
@@ -52,6 +57,17 @@ int delivery_set_payload(struct delivery *d, const void *bytes, size_t n)
     d->payload = copy;
     d->payload_bytes = (int32_t)n;
     d->payload_owned = 1;
+    return 0;
+}
+
+int delivery_aim(struct delivery *d, const char *url, const struct address_allow *allow)
+{
+    struct target *own = malloc(sizeof *own);
+    if (!own || target_set(own, url, allow)) {
+        free(own);
+        return -1;
+    }
+    d->own = own;
     return 0;
 }
 

@@ -13,6 +13,7 @@
 
 #include "common/ids.h"
 #include "common/states.h"
+#include "worker/target.h"
 
 struct destination;
 struct remote;
@@ -45,6 +46,7 @@ struct delivery {
     unsigned era;          /* of its destination's breaker when its request was begun */
     struct remote *remote; /* where it is under way to, if that is capped (remotes.h) */
     int payload_owned;     /* it was fetched by itself, and is freed by itself */
+    struct target *own;    /* where it goes instead of its webhook's URL; NULL: there */
     char memory[];
 };
 
@@ -54,6 +56,8 @@ struct delivery *delivery_new(const char *type, size_t type_len, const char *cha
 void delivery_free(struct delivery *d);
 /* Copies `n` bytes in place of what is there. -1: out of memory, nothing has changed. */
 int delivery_set_payload(struct delivery *d, const void *bytes, size_t n);
+/* It goes there instead of its webhook's URL. -1: out of memory. */
+int delivery_aim(struct delivery *d, const char *url, const struct address_allow *allow);
 /* News of our own (channel $dlq): its failures are retried and counted, never dead-lettered. */
 int delivery_is_notice(const struct delivery *d);
 

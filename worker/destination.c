@@ -11,8 +11,7 @@
 
 void destination_settings_release(struct destination_settings *s)
 {
-    url_policy_release(&s->url);
-    free(s->redacted_url);
+    target_release(&s->target);
     free(s->transform);
     free(s->payload_schema);
     for (int i = 0; i < s->header_count; i++)
@@ -60,7 +59,7 @@ static int window(const struct destination *d)
 static bool has_something(const struct destination *d)
 {
     for (int i = 0; i < LANES; i++)
-        if (d->lanes[i].head && !d->lanes[i].wants_payload)
+        if (d->lanes[i].head && !lane_blocked(&d->lanes[i]))
             return true;
     return false;
 }
@@ -76,7 +75,7 @@ bool destination_may_send(const struct destination *d, int64_t now_ms)
 bool destination_may_send_lane(const struct destination *d, int lane, int percent)
 {
     const struct lane *l = &d->lanes[lane];
-    return l->head && !l->wants_payload &&
+    return l->head && !lane_blocked(l) &&
            (!l->inflight || (l->inflight + 1) * 100 <= window(d) * percent);
 }
 
@@ -109,6 +108,16 @@ bool destination_idle(const struct destination *d)
             return false;
     return !d->completing && !d->resolving && !d->breaker_unsaved && !d->breaker_saving &&
            d->place == PLACE_OUT;
+}
+
+const struct target *destination_target(const struct delivery *row)
+{
+    return row->own ? row->own : &row->dest->set.target;
+}
+
+bool destination_foreign(const struct delivery *row)
+{
+    return row->own && !target_same_origin(row->own, &row->dest->set.target);
 }
 
 void destination_enqueue(struct destination *d, struct delivery *row)

@@ -13,20 +13,18 @@
 #include "common/ids.h"
 #include "common/limits.h"
 #include "common/signing.h"
-#include "common/url_policy.h"
 #include "worker/breaker.h"
 #include "worker/bucket.h"
 #include "worker/delivery.h"
 #include "worker/lane.h"
 #include "worker/recent.h"
+#include "worker/target.h"
 
 struct destination_settings {
     struct uuid public_id;
     int32_t project_id;
     int16_t shard;
-    struct url_parts url;
-    const char *refused; /* why the address guard refuses the URL now, or NULL */
-    char *redacted_url;  /* as attempts show it */
+    struct target target;
     int32_t timeout_ms;
     int16_t max_attempts;
     int32_t schedule_s[LIMIT_RETRY_SCHEDULE];
@@ -106,6 +104,11 @@ int destination_wants_heads(const struct destination *d, int lane, int64_t now_m
 bool destination_has_backlog(const struct destination *d);
 /* Nothing of it is held, under way, or to be written. */
 bool destination_idle(const struct destination *d);
+
+/* Where a row goes: its own target, or the webhook's. */
+const struct target *destination_target(const struct delivery *row);
+/* It goes to another origin than its webhook's: what belongs to that one stays away from it. */
+bool destination_foreign(const struct delivery *row);
 
 void destination_enqueue(struct destination *d, struct delivery *row);
 /* Gives up what was read ahead and not begun: the rows will be read again. */

@@ -44,7 +44,7 @@ static void start_transfer(struct sender *s, struct attempt *a, const struct soc
 {
     struct delivery *row = a->delivery;
     struct destination *d = row->dest;
-    if (transfers_start(s->transfers, a, d->set.url.is_literal ? NULL : pin)) {
+    if (transfers_start(s->transfers, a, destination_target(row)->url.is_literal ? NULL : pin)) {
         outcomes_fail(s, a, REASON_INTERNAL, false, "no_memory", "the request could not be made");
         return;
     }
@@ -58,7 +58,7 @@ static void start_transfer(struct sender *s, struct attempt *a, const struct soc
 static void begin(struct sender *s, struct delivery *row, enum resolver_answer answer,
                   const struct sockaddr_storage *pin)
 {
-    struct destination *d = row->dest;
+    const struct target *to = destination_target(row);
     const struct lookup_failure *failure = lookup_failure(answer);
     struct attempt *a = attempt_new(row, ATTEMPT_REQUEST, clock_us());
     if (!a) {
@@ -68,10 +68,10 @@ static void begin(struct sender *s, struct delivery *row, enum resolver_answer a
     }
     s->leases.busy[row->shard]++;
     row->state = DELIVERY_SENDING;
-    row->era = d->breaker.era;
-    a->url = strdup(d->set.redacted_url ? d->set.redacted_url : "");
-    if (d->set.refused)
-        outcomes_fail(s, a, REASON_ADDRESS_REFUSED, true, "url_refused", d->set.refused);
+    row->era = row->dest->breaker.era;
+    a->url = strdup(to->shown ? to->shown : "");
+    if (to->refused)
+        outcomes_fail(s, a, REASON_ADDRESS_REFUSED, true, "url_refused", to->refused);
     else if (failure)
         outcomes_fail(s, a, failure->reason, failure->permanent, failure->code, failure->why);
     else
@@ -79,13 +79,22 @@ static void begin(struct sender *s, struct delivery *row, enum resolver_answer a
 }
 
 /* Where it goes: the address of a literal, or what its name resolved to. */
-static enum resolver_answer look_up(struct sender *s, const struct destination *d,
+static enum resolver_answer look_up(struct sender *s, const struct delivery *row,
                                     struct sockaddr_storage *pin)
 {
-    *pin = d->set.url.addr;
-    if (d->set.refused || d->set.url.is_literal)
+    if (row->own)
+        target_judge(row->own, &s->allow); /* settings do it for the webhook's */
+    const struct target *to = destination_target(row);
+    *pin = to->url.addr;
+    if (to->refused || to->url.is_literal)
         return RESOLVER_HIT;
-    return resolver_get(s->resolver, d->set.project_id, d->set.url.host, s->now_ms, pin);
+    return resolver_get(s->resolver, row->project_id, to->url.host, s->now_ms, pin);
+}
+
+/* A row that has an address of its own keeps only its lane waiting: the webhook's others go elsewhere. False: it has none. */
+static bool waits_alone(struct lane *lane)
+{
+    return lane->wants_address = lane->head->own != NULL;
 }
 
 /* Takes one delivery of a lane as far as it goes now. False: it waits, and so does its destination. */
@@ -100,14 +109,16 @@ static bool send_one(struct sender *s, struct destination *d, struct lane *lane)
     enum shaping_step step = shaping_pass(s, d, lane);
     if (step != SHAPING_PASSED)
         return step == SHAPING_TAKEN;
-    enum resolver_answer answer = look_up(s, d, &pin);
+    enum resolver_answer answer = look_up(s, row, &pin);
     if (answer == RESOLVER_PENDING) {
-        d->resolving = true;
-        return false;
+        d->resolving = !waits_alone(lane);
+        return !d->resolving;
     }
     row->remote = NULL;
-    if (answer == RESOLVER_HIT && !d->set.refused &&
+    if (answer == RESOLVER_HIT && !destination_target(row)->refused &&
         !remotes_may_send(s->remotes, d->set.project_id, &pin, s->now_ms, &row->remote)) {
+        if (waits_alone(lane))
+            return true;
         remotes_wait(row->remote, d);
         return false;
     }

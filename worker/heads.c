@@ -64,7 +64,13 @@ static bool take_row(struct reader *r, struct destination *dest, const PGresult 
         (size_t)PQgetlength(res, i, 14), payload, (size_t)PQgetlength(res, i, 15));
     if (!row)
         return false;
+    if (!PQgetisnull(res, i, 16) && delivery_aim(row, PQgetvalue(res, i, 16), r->set.allow)) {
+        delivery_free(row);
+        return false;
+    }
     row_read(res, i, row);
+    if (payload)
+        row->payload_bytes = PQgetlength(res, i, 15); /* never more than there is */
     row->dest = dest;
     delivery_table_add(r->set.held, row);
     if (no_source)

@@ -20,7 +20,7 @@ void lane_enqueue(struct lane *l, struct delivery *row)
     row->next = *at;
     *at = row;
     if (l->head == row)
-        l->wants_payload = false; /* that was for the row behind it */
+        l->wants_payload = l->wants_address = false; /* that was for the row behind it */
 }
 
 struct delivery *lane_dequeue(struct lane *l)
@@ -61,7 +61,7 @@ void lane_forget(struct lane *l, struct delivery_table *held)
         delivery_table_remove(held, row);
         delivery_free(row);
     }
-    l->wants_payload = false;
+    l->wants_payload = l->wants_address = false;
 }
 
 int lane_wants(const struct lane *l, int target)
@@ -70,6 +70,11 @@ int lane_wants(const struct lane *l, int target)
         return 0;
     /* The next read should come back before the list is empty. */
     return l->queued <= target / 2 ? target - l->queued : 0;
+}
+
+bool lane_blocked(const struct lane *l)
+{
+    return l->wants_payload || l->wants_address;
 }
 
 bool lane_idle(const struct lane *l)

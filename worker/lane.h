@@ -22,6 +22,8 @@ struct lane {
     bool backlog;
     bool reading;       /* a heads query for it is under way */
     bool wants_payload; /* its head is waiting for its payload */
+    bool
+        wants_address; /* or for an address of its own: until the next sweep, or names were answered */
 };
 
 /* By position; nearly always at the end. */
@@ -37,6 +39,8 @@ void lane_forget(struct lane *l, struct delivery_table *held);
 
 /* How many more rows to read now, if `target` are to be held; 0: none. */
 int lane_wants(const struct lane *l, int target);
+/* Its head waits for something that the other lanes need not wait for. */
+bool lane_blocked(const struct lane *l);
 /* Nothing of it is held or under way. */
 bool lane_idle(const struct lane *l);
 

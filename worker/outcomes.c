@@ -116,8 +116,9 @@ void outcomes_verdict(struct sender *s, struct delivery *row, enum reason reason
         reader_release_row(s->reader, row);
         return;
     }
-    if (row->dest->set.redacted_url)
-        a->url = strdup(row->dest->set.redacted_url);
+    const char *shown = destination_target(row)->shown;
+    if (shown)
+        a->url = strdup(shown);
     attempt_verdict(a, reason, code, why);
     s->leases.busy[row->shard]++;
     outcomes_hand_over(s, a);
@@ -158,11 +159,12 @@ void outcomes_cool(struct sender *s, struct destination *d)
 
 /*
  * What an answer means for the destination, beyond this delivery. To a request that was begun before the circuit opened,
- * or to another address, it means nothing: the time-outs of then must not count as the probe of now.
+ * or to another address, it means nothing: the time-outs of then must not count as the probe of now. Nor does what a former
+ * URL of the webhook answers to a re-drive say anything of its present one: not even 410 disables it.
  */
 static void learn(struct sender *s, struct destination *d, const struct attempt *a)
 {
-    if (a->delivery->era != d->breaker.era)
+    if (a->delivery->own || a->delivery->era != d->breaker.era)
         return;
     recent_add(&d->recent, a->total_us > LIMIT_SLOW_MS * 1000);
     d->proven = d->proven || a->status;

@@ -135,7 +135,8 @@ static int add_ours(struct request *r, struct attempt *a)
 static int add_headers(struct request *r, struct attempt *a, const struct destination_settings *set)
 {
     return add_headerf(r, a, "content-type: application/json") || add_signature(r, a, set) ||
-           add_ours(r, a) || add_replay(r, a) || add_custom(r, a, set) || add_line(r, "Expect:");
+           add_ours(r, a) || add_replay(r, a) ||
+           (!destination_foreign(a->delivery) && add_custom(r, a, set)) || add_line(r, "Expect:");
 }
 
 /* --- where to, and as whom ---------------------------------------------------------------------------------------- */
@@ -164,11 +165,13 @@ static int set_blob(CURL *easy, CURLoption option, char *pem, size_t len)
 }
 
 /* Certificate and key lie in one PEM; OpenSSL takes from it what it looks for. */
-static int set_identity(CURL *easy, const struct destination_settings *set)
+static int set_identity(CURL *easy, const struct delivery *d)
 {
+    const struct destination_settings *set = &d->dest->set;
+    char *client = destination_foreign(d) ? NULL : set->tls_client;
     return set_blob(easy, CURLOPT_CAINFO_BLOB, set->tls_ca, set->tls_ca_len) ||
-           set_blob(easy, CURLOPT_SSLCERT_BLOB, set->tls_client, set->tls_client_len) ||
-           set_blob(easy, CURLOPT_SSLKEY_BLOB, set->tls_client, set->tls_client_len);
+           set_blob(easy, CURLOPT_SSLCERT_BLOB, client, set->tls_client_len) ||
+           set_blob(easy, CURLOPT_SSLKEY_BLOB, client, set->tls_client_len);
 }
 
 static void set_body(CURL *easy, struct attempt *a)
@@ -184,11 +187,12 @@ int request_set(struct request *r, CURL *easy, struct attempt *a,
                 const struct sockaddr_storage *pin)
 {
     const struct destination_settings *set = &a->delivery->dest->set;
+    const struct url_parts *url = &destination_target(a->delivery)->url;
     long timeout_ms = set->timeout_ms;
-    if (add_headers(r, a, set) || add_pin(r, &set->url, pin) || set_identity(easy, set))
+    if (add_headers(r, a, set) || add_pin(r, url, pin) || set_identity(easy, a->delivery))
         return -1;
     set_body(easy, a);
-    curl_easy_setopt(easy, CURLOPT_URL, set->url.url);
+    curl_easy_setopt(easy, CURLOPT_URL, url->url);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, r->headers);
     curl_easy_setopt(easy, CURLOPT_RESOLVE, r->pin);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, timeout_ms);

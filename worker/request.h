@@ -6,6 +6,9 @@
  *
  * A webhook with authorities of its own (settings.tls_ca) trusts only these. The blobs are part of what libcurl compares
  * before it takes a kept connection or a TLS session, so none is shared between webhooks that differ in them.
+ *
+ * A re-drive to a former URL of the webhook gets the same, but at another origin neither the custom headers nor the client
+ * certificate: they were given for the present one (API.md: a PATCH that moves the URL drops them likewise).
  */
 #ifndef DLO_WORKER_REQUEST_H
 #define DLO_WORKER_REQUEST_H

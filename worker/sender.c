@@ -84,10 +84,18 @@ static void watch_pipe(void *arg, struct pipe *p, int fd, bool want_write)
 
 /* --- housekeeping ------------------------------------------------------------------------------------------------- */
 
+/* Names and addresses that it waited for are asked for again. */
+static void look_again(struct destination *d)
+{
+    d->resolving = false;
+    for (int i = 0; i < LANES; i++)
+        d->lanes[i].wants_address = false;
+}
+
 static void sweep_one(struct destination *d, void *arg)
 {
     struct sender *s = arg;
-    d->resolving = false; /* asked again: a name whose project's line was full gets in this way */
+    look_again(d); /* a name whose project's line was full gets in this way */
     outcomes_cool(s, d);
     admission_restand(&s->admission, d, s->now_ms);
     dispatch_offer(s, d);
@@ -128,7 +136,7 @@ static void sweep(struct sender *s)
 static void name_answered(struct destination *d, void *arg)
 {
     struct sender *s = arg;
-    d->resolving = false;
+    look_again(d);
     dispatch_offer(s, d);
 }
 

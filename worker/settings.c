@@ -13,7 +13,6 @@
 #include <jansson.h>
 
 #include "common/log.h"
-#include "common/redact.h"
 #include "worker/clock.h"
 
 #define SETTINGS_PER_READ 256
@@ -97,18 +96,6 @@ static void read_custom_headers(struct destination_settings *s, const char *json
     json_decref(o);
 }
 
-static void read_url(struct reader *r, struct destination_settings *s, const char *url)
-{
-    size_t n = strlen(url);
-    s->redacted_url = malloc(n * 4 + 64);
-    if (s->redacted_url)
-        redact_url(url, n, s->redacted_url, n * 4 + 64);
-    if (url_policy_check(url, n, r->set.allow, &s->url, &s->refused))
-        s->url = (struct url_parts){0};
-    else
-        s->refused = NULL;
-}
-
 static int read_secrets(const struct reader *r, struct destination_settings *s, const PGresult *res,
                         int i)
 {
@@ -177,7 +164,8 @@ static void read_breaker(struct breaker *b, const PGresult *res, int i)
 
 static bool moved(const struct destination_settings *was, const struct destination_settings *is)
 {
-    return was->url.url && is->url.url && strcmp(was->url.url, is->url.url) != 0;
+    const char *from = was->target.url.url, *to = is->target.url.url;
+    return from && to && strcmp(from, to) != 0;
 }
 
 static void apply(struct reader *r, struct destination *d, struct destination_settings *s,
@@ -224,8 +212,8 @@ static void read_settings(struct reader *r, struct destination *d, const PGresul
     s.v1a = PQgetvalue(res, i, 30)[0] == 't';
     s.transform = text_or_null(res, i, 22);
     s.payload_schema = text_or_null(res, i, 23);
-    read_url(r, &s, PQgetvalue(res, i, 4));
-    if (read_secrets(r, &s, res, i) || read_authorities(&s, res, i))
+    if (target_set(&s.target, PQgetvalue(res, i, 4), r->set.allow) || read_secrets(r, &s, res, i) ||
+        read_authorities(&s, res, i))
         s.paused = true; /* nothing may leave unsigned: it is held until the key is back */
     apply(r, d, &s, res, i);
 }

@@ -319,7 +319,7 @@ static void read_timing(const struct transfer *tr, struct attempt *a, struct cla
     a->ttfb_us = tr->answered_us ? (int32_t)(tr->answered_us - a->started_us) : 0;
     a->total_us = micros(e, CURLINFO_TOTAL_TIME_T);
     f->connected = connect > 0 || !opened;
-    f->secured = tls > 0 || !a->delivery->dest->set.url.https || !opened;
+    f->secured = tls > 0 || !destination_target(a->delivery)->url.https || !opened;
     f->answered = tr->answered_us != 0;
 }
 
@@ -366,7 +366,7 @@ static void finish(struct transfers *t, struct transfer *tr, CURLcode code)
     snprintf(a->remote, sizeof a->remote, "%s", ip && !tr->refused ? ip : "");
     read_timing(tr, a, &f);
     f.connected = f.connected || a->remote[0]; /* 7.88 notes the time only after the handshake */
-    f.alert = a->delivery->dest->set.url.https && strstr(tr->error, " alert ");
+    f.alert = destination_target(a->delivery)->url.https && strstr(tr->error, " alert ");
     note_resend(a, tr->sends);
     read_headers(tr->easy, a);
     redact_to_utf8(tr->error, strlen(tr->error), error, sizeof error);

@@ -131,6 +131,10 @@ static void overdue(void *arg, PGresult *res)
             delivery_new(NULL, 0, channel, (size_t)PQgetlength(res, i, 13), NULL, 0);
         if (!row)
             return;
+        if (!PQgetisnull(res, i, 14) && delivery_aim(row, PQgetvalue(res, i, 14), r->set.allow)) {
+            delivery_free(row);
+            return;
+        }
         row_read(res, i, row);
         row->dest = dest;
         delivery_table_add(r->set.held, row);

@@ -10,7 +10,7 @@
 -- $1 project  $2 new id  $3 kind  $4 name  $5 reason  $6 what was asked for, JSON  $7 whose failed items  $8 actor
 -- $9 Idempotency-Key or NULL  $10 today's transform  $11 items a second or NULL  $12 most items  $13 expected total or NULL
 -- $14 most that are looked for  $15 start or NULL: now  $16 whether to probe  $17 request id  $18 most that may be active
--- $19 ids of entries
+-- $19 whether to the original URLs  $20 ids of entries
 -- => id, total, whether it was there before
 WITH again AS MATERIALIZED (
     SELECT o.id, o.total
@@ -24,7 +24,7 @@ WITH again AS MATERIALIZED (
       FROM (
         /*<*/
         SELECT d.id, d.drawer FROM dead_letters d
-         WHERE d.project_id = $1 AND d.id = ANY ($19::uuid[])
+         WHERE d.project_id = $1 AND d.id = ANY ($20::uuid[])
          ORDER BY d.created_at, d.id
         /*>*/
            ) x
@@ -34,11 +34,11 @@ WITH again AS MATERIALIZED (
     SELECT count(*)::integer AS n FROM picked
 ), made AS (
     INSERT INTO bulk_operations (id, project_id, kind, state, name, reason, query, retry_of, actor, key_hash, anew, rate,
-                                 truncated, total, probe_size, start_at, started_at, finished_at)
+                                 truncated, total, probe_size, start_at, started_at, finished_at, original)
     SELECT $2, $1, $3, CASE WHEN m.n = 0 THEN 6 ELSE 1 END, $4, $5, $6::jsonb, $7, $8, sha256(convert_to($9::text, 'UTF8')),
            $10, $11::real, m.n > $12::integer, least(m.n, $12::integer), CASE WHEN $16::boolean THEN 1 ELSE 0 END,
            greatest(coalesce($15::timestamptz, dlo_now()), dlo_now()),
-           CASE WHEN m.n = 0 THEN dlo_now() END, CASE WHEN m.n = 0 THEN dlo_now() END
+           CASE WHEN m.n = 0 THEN dlo_now() END, CASE WHEN m.n = 0 THEN dlo_now() END, $19::boolean
       FROM matched m
      WHERE NOT EXISTS (SELECT FROM again)
        AND CASE WHEN (SELECT count(*) FROM bulk_operations o WHERE o.project_id = $1 AND o.state <= 4) >= $18::integer

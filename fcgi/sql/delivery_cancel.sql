@@ -1,7 +1,7 @@
 -- name: delivery_cancel
 --
 -- Ends a waiting delivery: its hot row goes, a verdict without a request becomes its last attempt, and if it was a
--- re-drive its entry is open again, and the item of the operation that made it is cancelled. Nothing happens if the row
+-- re-drive, edited or not, its entry is open again, and the item of the operation that made it is cancelled. Nothing happens if the row
 -- is gone: a sender's completion deletes the same row, so one of the two wins, and what a sender has in flight then is
 -- sent but not written down.
 -- Locks: the hot row, the entry. Called by POST /v1/deliveries/{id}/cancel.
@@ -29,7 +29,7 @@ WITH due AS (
     DELETE FROM redrives r
      USING gone g
      WHERE r.project_id = $1 AND r.delivery_id = $2
-    RETURNING r.operation, r.item
+    RETURNING r.operation, r.item, r.entry_id, r.entry_drawer
 ), item AS (
     INSERT INTO bulk_deltas (operation, outcome, n)
     SELECT i.operation, 3, i.n FROM (
@@ -37,11 +37,9 @@ WITH due AS (
           FROM unlinked u WHERE u.operation IS NOT NULL OFFSET 0) i
      WHERE i.n > 0
 ), reopened AS (
-    UPDATE dead_letters d
-       SET state = 1, updated_at = dlo_now()
-      FROM gone g, projects p
-     WHERE d.project_id = $1 AND d.id = g.entry_id AND d.drawer = $3 AND d.state = 2 AND p.id = $1
-    RETURNING d.webhook_id, d.channel, d.reason, d.created_at > p.counted_from AS counted
+    SELECT m.webhook_id, m.channel, m.reason, m.counted
+      FROM unlinked u
+     CROSS JOIN LATERAL dlo_entry_move($1, u.entry_drawer, u.entry_id, 2::smallint, 1::smallint) m
 ), counts AS (
     INSERT INTO dlq_deltas (project_id, webhook_id, channel, reason, state, n)
     SELECT $1, o.webhook_id, coalesce(o.channel, ''), o.reason, s.state, s.n

@@ -60,7 +60,10 @@ SELECT s.scanned, s.last, s.beyond, f.*
   FROM span s
   LEFT JOIN LATERAL (
     SELECT x.delivery_id, x.drawer, x.event_id, coalesce(e.external_id, o.external_id) AS external_id,
-           w.public_id AS webhook_id, x.outcome, x.attempts, x.due_at, x.due, x.made_entry_id, x.entry_id, x.created_at,
+           w.public_id AS webhook_id, x.outcome, x.attempts, x.due_at, x.due, x.made_entry_id,
+           -- of an edited one the source is its event, and the entry stands beside it
+           coalesce(x.entry_id, (SELECT d.entry_id FROM edits d
+                                  WHERE d.project_id = $1 AND d.delivery_id = x.delivery_id)) AS entry_id, x.created_at,
            x.finished_at, coalesce(e.type, o.event_type) AS event_type, coalesce(e.channel, o.channel) AS channel,
            coalesce(e.customer_id, o.customer_id) AS customer_id, h.by AS held_by,
            CASE WHEN w.deleted_at IS NOT NULL AND h.by IS NOT NULL THEN x.due_at

@@ -5,4 +5,4 @@
 -- Effective at once: what is visible is derived from the retention.
 UPDATE projects SET plan = $2::text, retention_s = $3::integer, version = version + 1
  WHERE public_id = $1::uuid AND deleted_at IS NULL AND $4::integer IN (-1, version)
-RETURNING public_id, name, plan, retention_s, version, dlo_iso(created_at), id
+RETURNING public_id, name, plan, retention_s, version, dlo_iso(created_at), id, edit_redrive

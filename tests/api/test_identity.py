@@ -47,6 +47,7 @@ ROUTES = [
     ("POST", "/v1/dlq/{entry}/re-drive", "dlq:replay", b""),
     ("POST", "/v1/dlq/{entry}/replay", "dlq:replay", b""),
     ("POST", "/v1/dlq/{entry}/retry", "dlq:replay", b""),
+    ("POST", "/v1/dlq/{entry}/edit-re-drive", "dlq:edit", {"payload": 1, "reason": "r"}),
     ("POST", "/v1/dlq/{entry}/discard", "dlq:discard", {"reason": "r"}),
     ("POST", "/v1/dlq/{entry}/restore", "dlq:discard", b""),
     ("DELETE", "/v1/dlq/{entry}", "dlq:purge", None),
@@ -86,11 +87,17 @@ def ids(routes):
     return [f"{method} {path}" for method, path, *_ in routes]
 
 
+def allow_edits(stack, project):
+    got = stack.operator.patch(f"/v1/projects/{project.id}", {"editRedrive": True}, headers={"If-Match": "*"})
+    assert got.status == 200, got
+    return project
+
+
 class Tenant:
     """A project with one object of each kind."""
 
     def __init__(self, stack, peer):
-        self.project = stack.project()
+        self.project = allow_edits(stack, stack.project())
         entry = self.project.dead_letter(peer)
         key = self.project.post("/v1/keys", {"name": "other", "scopes": ["events:read"]})
         assert key.status == 201, key
@@ -122,7 +129,7 @@ def tenant(stack, peer):
 
 @pytest.fixture(scope="module")
 def stranger(stack):
-    return stack.project()
+    return allow_edits(stack, stack.project())
 
 
 def test_table_has_every_route_of_a_project():

@@ -7,6 +7,7 @@ import pytest
 from harness.wait import eventually
 
 STACK = {"desk": 4}
+ANY = {"If-Match": "*"}
 
 
 def act(project, entry, what, body=b"", **kw):
@@ -75,14 +76,14 @@ def test_fifty_at_once_make_one_delivery(project, held):
     assert project.rows("redrives") == project.rows("ready") == 1
 
 
-@pytest.mark.parametrize("body", [{}, [], {"mode": "snapshot"}, {"mode": "current"}, {"target": "current"}, {"mode": "snapshot", "target": "current"}])
+@pytest.mark.parametrize("body", [{}, [], {"mode": "snapshot"}, {"mode": "current"}, {"target": "current"}, {"mode": "snapshot", "target": "current"},
+                                  {"target": "original"}, {"mode": "current", "target": "original"}])
 def test_bodies_that_say_the_usual_are_taken(project, held, body):
     assert act(project, held, "re-drive", body).status == 202
 
 
 @pytest.mark.parametrize("body, status, code", [
-    ({"target": "original"}, 422, "not-available"),
-    ({"mode": "x"}, 400, None), ({"mode": 1}, 400, None), ({"evil": 1}, 400, "unknown-field"), ("x", 400, None),
+    ({"target": "x"}, 400, "bad-value"), ({"target": 1}, 400, None), ({"mode": "x"}, 400, None), ({"mode": 1}, 400, None), ({"evil": 1}, 400, "unknown-field"), ("x", 400, None),
 ])
 def test_bodies_that_are_refused_change_nothing(project, held, body, status, code):
     got = act(project, held, "re-drive", body)
@@ -115,6 +116,117 @@ def test_redrive_is_audited(project, held):
     act(project, held, "re-drive")
     (row,) = project.get("/v1/audit", query={"object": held["id"]}).json()["data"]
     assert row["action"] == "dlq.redrive" and row["actor"].startswith("key_")
+
+
+# --- to the original --------------------------------------------------------------------------------------------------
+
+
+def move(project, entry, url, **fields):
+    got = project.patch(f"/v1/webhooks/{entry['webhookId']}", {"url": url, **fields}, headers=ANY)
+    assert got.status == 200, got
+
+
+def original(project, entry):
+    return act(project, entry, "re-drive", {"target": "original"})
+
+
+def test_original_of_a_webhook_that_stayed_is_an_ordinary_redrive(project, held):
+    made = original(project, held).json()
+    assert project.delivery(made["deliveryId"])["target"] == "current" and project.rows("redrive_targets") == 0
+
+
+def test_details_say_the_target(project, peer, held):
+    assert project.entry(held["id"])["target"] is None and project.delivery(held["deliveryId"])["target"] is None
+    move(project, held, peer.url("/ok"))
+    made = original(project, held)
+    assert made.status == 202
+    assert project.delivery(made.json()["deliveryId"])["target"] == "original"
+    assert project.entry(held["id"])["target"] == "original"
+
+
+def test_current_of_a_webhook_that_moved(project, peer, held):
+    move(project, held, peer.url("/ok"))
+    made = act(project, held, "re-drive").json()
+    assert project.delivery(made["deliveryId"])["target"] == "current"
+    assert project.entry(held["id"])["target"] == "current"
+
+
+def test_webhook_that_came_back_is_an_ordinary_redrive(project, peer, held):
+    there = project.get(f"/v1/webhooks/{held['webhookId']}").json()["url"]
+    move(project, held, peer.url("/ok"))
+    move(project, held, there)
+    assert original(project, held).status == 202 and project.rows("redrive_targets") == 0
+
+
+def test_original_that_is_not_known_any_more_is_409(project, peer, held):
+    move(project, held, peer.url("/ok"))
+    project.stack.sql("DELETE FROM webhook_urls WHERE project_id = %s", [project.number])
+    got = original(project, held)
+    assert got.status == 409 and got.code == "original-unknown"
+    assert project.entry(held["id"])["state"] == "open" and act(project, held, "re-drive").status == 202
+
+
+def test_fifty_at_once_to_the_original_make_one_delivery(project, peer, held):
+    move(project, held, peer.url("/ok"))
+    with ThreadPoolExecutor(50) as pool:
+        answers = list(pool.map(lambda n: original(project, held) if n % 2 else act(project, held, "re-drive"), range(50)))
+    assert sorted({a.status for a in answers}) == [200, 202]
+    assert len([a for a in answers if a.status == 202]) == 1 and len({a.json()["deliveryId"] for a in answers}) == 1
+    assert project.rows("redrives") == project.rows("ready") == 1 and project.rows("redrive_targets") <= 1
+
+
+def test_deliverys_replay_takes_a_target(project, peer, held):
+    move(project, held, peer.url("/ok"))
+    got = project.post(f"/v1/deliveries/{held['deliveryId']}/replay", {"target": "original"})
+    assert project.delivery(got.json()["deliveryId"])["target"] == "original"
+
+
+def test_audit_says_the_target(project, peer, held):
+    move(project, held, peer.url("/ok"))
+    original(project, held)
+    (row,) = project.get("/v1/audit", query={"object": held["id"]}).json()["data"]
+    assert row["detail"]["target"] == "original"
+
+
+def test_urls_of_a_webhook_are_bounded(project, peer, held):
+    for n in range(103):
+        move(project, held, peer.url(f"/ok/{n}"))
+    assert project.rows("webhook_urls") == 100
+    assert original(project, held).code == "original-unknown"
+
+
+def test_url_of_a_pending_redrive_is_not_cut(project, peer, held):
+    move(project, held, peer.url("/ok"))
+    original(project, held)
+    for n in range(103):
+        move(project, held, peer.url(f"/ok/{n}"))
+    assert project.rows("webhook_urls") == 101
+
+
+@pytest.mark.parametrize("query", ["", "?", "?a", "?a=1", "?a=1&b=&c", "?=;=&=x", "?a=b=c?d=e;f", "?a/b=%20"])
+def test_url_is_shown_alike_by_both(project, peer, query):
+    """What is compared in the database is what attempts show."""
+    entry = project.dead_letter(peer, mode="/status/400" + query)
+    url = project.get(f"/v1/webhooks/{entry['webhookId']}").json()["url"]
+    shown = project.stack.value("SELECT dlo_shown_url(%s)", [url])
+    assert shown == entry["attempts"][0]["request"]["url"] and ("=" in query) == ("[redacted]" in shown)
+
+
+# --- bytes that are gone ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode, code", [("snapshot", "snapshot-expired"), ("current", "payload-expired")])
+def test_bytes_that_are_gone_are_409_with_the_cause(project, held, mode, code):
+    project.stack.sql("UPDATE dead_letter_bodies SET payload = '' WHERE project_id = %s", [project.number])
+    got = act(project, held, "re-drive", {"mode": mode})
+    assert got.status == 409 and got.code == code
+    assert project.entry(held["id"])["state"] == "open" and project.rows("redrives") == 0
+
+
+def test_snapshot_outlives_the_payload(project, held):
+    project.stack.sql("UPDATE dead_letter_bodies SET payload = '', dispatched = '{}' WHERE project_id = %s", [project.number])
+    assert act(project, held, "re-drive", {"mode": "current"}).code == "payload-expired"
+    assert act(project, held, "re-drive").status == 202
 
 
 # --- discard, restore -------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ BIG = "events|attempts|dead_letters|dead_letter_bodies|ready|later|event_keys|no
 HOT = {
     "worker": ["heads", "arrivals", "takeover", "complete", "complete_final", "promote", "payload", "overdue_holds",
                "lease_renew", "notice_flush", "fold_groups", "fold_warnings"],
-    "fcgi": ["event_ingest", "event_batch", "event_key", "entry_rows", "entry_redrive", "entry_decide", "entry_body",
+    "fcgi": ["event_ingest", "event_batch", "event_key", "entry_rows", "entry_redrive", "entry_edit", "entry_decide", "entry_body",
              "entry_attempts", "delivery_rows", "delivery_attempts", "delivery_cancel", "event_rows", "event_payload",
              "system_body", "system_route", "export_bodies", "group_rows", "group_template", "group_triage",
              "config_warnings", "stats_buckets"],

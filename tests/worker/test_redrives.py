@@ -1,6 +1,8 @@
 """Re-driven deliveries at the receiver, and what their outcome does to the entry they were made from."""
 
+import os
 import re
+import signal
 
 import pytest
 
@@ -163,3 +165,201 @@ def test_many_redrives_arrive_once_each(project, peer):
     eventually(lambda: totals(project) == {"open": 0, "replaying": 0, "resolved": 150, "refailed": 0}, 30)
     assert set(peer.ids(path).values()) == {2}
     assert project.get(f"/v1/webhooks/{hook['id']}/health").json()["openDeadLetters"] == 0
+
+
+# --- to the original --------------------------------------------------------------------------------------------------
+
+
+def original(project, entry):
+    got = project.post(f"/v1/dlq/{entry['id']}/re-drive", {"target": "original"})
+    assert got.status == 202, got
+    return got.json()["deliveryId"]
+
+
+def move(project, hook, url, **fields):
+    got = project.patch(f"/v1/webhooks/{hook['id']}", {"url": url, **fields}, headers=ANY)
+    assert got.status == 200, got
+
+
+def ends(project, entry, state):
+    return eventually(lambda: (e := project.entry(entry["id"])) and e["state"] == state and e)
+
+
+def test_both_targets_of_a_webhook_that_moved(project, peer, flaky):
+    hook, old, first = flaky
+    project.event(type="order.paid", payload={"b": 2})
+    second = eventually(lambda: [e for e in project.entries() if e["id"] != first["id"]])[0]
+    new = peer.path()
+    move(project, hook, peer.url(new))
+    original(project, first)
+    redrive(project, second)
+    there = peer.wait(old, 3)[2]
+    assert there.headers["x-replayed-from"] == first["id"] and there.body == b'{"a": 1.1}'
+    verify(hook["secret"], there)
+    assert [r.headers["x-replayed-from"] for r in peer.wait(new)] == [second["id"]]
+    ends(project, first, "resolved")
+    ends(project, second, "resolved")
+
+
+def test_headers_are_not_shown_to_another_origin(project, peer):
+    old, new = peer.path("/flaky/1"), peer.path()
+    hook = project.webhook(peer.url(old), maxAttempts=1, headers={"x-token": "first"})
+    project.event()
+    entry = project.wait_entry()
+    move(project, hook, peer.url(new).replace("127.0.0.1", "localhost"), headers={"x-token": "secret"})
+    delivery = original(project, entry)
+    first, again = peer.wait(old, 2)
+    assert first.headers["x-token"] == "first" and "x-token" not in again.headers
+    assert "x-token" not in project.delivery(delivery)["attempts"][0]["request"]["headers"]
+    verify(hook["secret"], again)
+
+
+def test_headers_are_sent_to_the_same_origin(project, peer):
+    old = peer.path("/flaky/1")
+    hook = project.webhook(peer.url(old), maxAttempts=1, headers={"x-token": "t"})
+    project.event()
+    entry = project.wait_entry()
+    move(project, hook, peer.url(peer.path()))
+    original(project, entry)
+    assert peer.wait(old, 2)[1].headers["x-token"] == "t"
+
+
+def test_retries_keep_the_target(project, peer):
+    old, new = peer.path("/flaky/2"), peer.path()
+    hook = project.webhook(peer.url(old), maxAttempts=1)
+    project.event()
+    entry = project.wait_entry()
+    move(project, hook, peer.url(new), maxAttempts=3, retrySchedule=[1])
+    delivery = original(project, entry)
+    ends(project, entry, "resolved")
+    assert [r.headers["dlo-attempt"] for r in peer.requests(old)] == ["1", "1", "2"] and peer.count(new) == 0
+    assert project.delivery(delivery)["target"] == "original"
+
+
+def test_original_that_fails_again_is_still_the_original(project, peer):
+    """Its URL differs from later ones by a value that attempts do not show."""
+    path = peer.path("/status/400")
+    hook = project.webhook(peer.url(path + "?k=a"))
+    project.event()
+    entry = project.wait_entry()
+    for value in "bc":
+        move(project, hook, peer.url(path + f"?k={value}"))
+    original(project, entry)
+    again = eventually(lambda: [e for e in project.entries() if e["generation"] == 1])[0]
+    assert project.entry(entry["id"])["state"] == "refailed"
+    original(project, again)
+    peer.wait(path, 3)
+    assert [r.path.partition("?")[2] for r in peer.requests(path)] == ["k=a", "k=a", "k=a"]
+
+
+def test_each_entry_finds_the_url_of_its_time(project, peer):
+    path = peer.path("/status/400")
+    hook = project.webhook(peer.url(path + "?k=0"))
+    for n in range(4):
+        if n:
+            move(project, hook, peer.url(path + f"?k={n}"))
+        project.event(payload=n)
+        eventually(lambda: len(project.entries()) == n + 1)
+    for entry in project.entries():
+        original(project, entry)
+    peer.wait(path, 8)
+    assert sorted((r.body.decode(), r.path.partition("?")[2]) for r in peer.requests(path)) == [
+        (str(n), f"k={n}") for n in range(4) for _ in range(2)]
+
+
+def test_answer_of_the_original_says_nothing_of_the_present_url(project, peer):
+    hook = project.webhook(peer.url(peer.path("/status/410")))
+    project.event()
+    entry = project.wait_entry()
+    new = peer.path()
+    eventually(lambda: not project.get(f"/v1/webhooks/{hook['id']}").json()["enabled"])
+    move(project, hook, peer.url(new), enabled=True)
+    original(project, entry)
+    ends(project, entry, "refailed")
+    assert project.get(f"/v1/webhooks/{hook['id']}").json()["enabled"] is True
+    project.event()
+    peer.wait(new)
+
+
+def test_refused_address_of_the_original(project, peer, flaky):
+    hook, old, entry = flaky
+    project.post(f"/v1/webhooks/{hook['id']}/pause")
+    move(project, hook, peer.url(peer.path()))
+    delivery = original(project, entry)
+    project.stack.sql("UPDATE webhook_urls SET url = 'http://169.254.169.254/latest' WHERE project_id = %s", [project.number])
+    project.post(f"/v1/webhooks/{hook['id']}/resume")
+    ends(project, entry, "refailed")
+    again = eventually(lambda: project.entries())[0]
+    assert again["failureReason"] == "address_refused" and again["deliveryId"] == delivery
+    assert again["destination"]["url"] == "http://169.254.169.254/latest" and peer.count(old) == 1
+
+
+def test_name_of_the_original_does_not_hold_up_the_others(project, peer, flaky):
+    hook, old, entry = flaky
+    new = peer.path()
+    project.post(f"/v1/webhooks/{hook['id']}/pause")
+    move(project, hook, peer.url(new))
+    original(project, entry)
+    project.stack.sql("UPDATE webhook_urls SET url = 'http://never.example.net/' WHERE project_id = %s", [project.number])
+    project.post(f"/v1/webhooks/{hook['id']}/resume")
+    for n in range(5):
+        project.event(payload=n)
+    peer.wait(new, 5, timeout=3)
+
+
+def test_held_redrive_that_dies_names_its_target(project, peer, flaky):
+    hook, old, entry = flaky
+    project.post(f"/v1/webhooks/{hook['id']}/pause")
+    move(project, hook, peer.url(peer.path()))
+    original(project, entry)
+    project.stack.sql("UPDATE ready SET ready_at = ready_at - interval '30 days' WHERE project_id = %s", [project.number])
+    again = eventually(lambda: project.entries())[0]
+    assert again["failureReason"] == "endpoint_disabled" and again["destination"]["url"] == peer.url(old)
+
+
+def test_killed_sender_keeps_the_target(stack, project, peer):
+    old, new = peer.path("/delay/3000"), peer.path()
+    hook = project.webhook(peer.url(old), timeoutMs=500, maxAttempts=1)
+    project.event()
+    entry = project.wait_entry()
+    move(project, hook, peer.url(new), timeoutMs=20000)
+    delivery = original(project, entry)
+    peer.wait(old, 2)
+    for pid in stack.sql("SELECT pid FROM senders WHERE seen_at > clock_timestamp() - interval '5 seconds'"):
+        os.kill(pid[0], signal.SIGKILL)
+    assert peer.wait(old, 3, timeout=40)[2].headers["dlo-delivery-id"] == delivery
+    ends(project, entry, "resolved")
+    assert peer.count(new) == 0
+
+
+def test_operation_to_the_originals(project, peer):
+    old, new = peer.path("/flaky/1"), peer.path()
+    hook = project.webhook(peer.url(old), maxAttempts=1)
+    for n in range(5):
+        project.event(payload=n)
+    eventually(lambda: len(project.entries()) == 5)
+    move(project, hook, peer.url(new))
+    project.stack.sql("UPDATE dead_letter_bodies SET attempts = '[]', url = 'http://elsewhere.test/' WHERE project_id = %s"
+                      " AND id = (SELECT id FROM dead_letters WHERE project_id = %s LIMIT 1)", [project.number] * 2)
+    made = project.post("/v1/dlq/bulk-re-drive", {"all": True, "target": "original"}, headers={"Idempotency-Key": "o-1"})
+    assert made.status == 202 and made.json()["target"] == "original", made
+    done = eventually(lambda: (o := project.get(f"/v1/bulk-operations/{made.json()['id']}").json())["finishedAt"] and o, 30)
+    assert (done["counts"]["succeeded"], done["counts"]["skipped"]) == (4, 1)
+    assert [i["cause"] for i in done["items"] if i["outcome"] == "skipped"] == ["original-unknown"]
+    assert peer.count(old) == 9 and peer.count(new) == 0
+
+
+def test_snapshot_that_died_before_it_was_sent_is_still_the_snapshot(project, peer):
+    path = peer.path("/flaky/1")
+    hook = project.webhook(peer.url(path), maxAttempts=1, transform='{short: .long[0:1]}')
+    project.event(payload={"long": "x" * 100})
+    entry = project.wait_entry()
+    project.post(f"/v1/webhooks/{hook['id']}/pause")
+    redrive(project, entry)
+    project.stack.sql("UPDATE ready SET ready_at = ready_at - interval '30 days' WHERE project_id = %s", [project.number])
+    again = eventually(lambda: project.entries())[0]
+    assert again["attemptCount"] == 0
+    project.patch(f"/v1/webhooks/{hook['id']}", {"transform": None}, headers=ANY)
+    project.post(f"/v1/webhooks/{hook['id']}/resume")
+    redrive(project, again)
+    assert [r.body for r in peer.wait(path, 2)] == [b'{"short":"x"}'] * 2

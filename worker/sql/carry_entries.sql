@@ -25,9 +25,10 @@ b AS (
 x AS (
     UPDATE redrives y SET entry_drawer = k.new_drawer FROM k WHERE y.entry_id = k.id
     RETURNING y.project_id, y.delivery_id, k.new_drawer),
-a AS ( -- the attempts of a pending re-drive lie with their source
+a AS ( -- the attempts of a pending re-drive lie with their source, which of an edited one is its event
     UPDATE attempts t SET drawer = x.new_drawer FROM x
-     WHERE t.project_id = x.project_id AND t.delivery_id = x.delivery_id AND t.drawer = $1::int4),
+     WHERE t.project_id = x.project_id AND t.delivery_id = x.delivery_id AND t.drawer = $1::int4
+       AND t.entry_id IS NOT NULL),
 r AS (
     UPDATE ready h SET source_drawer = k.new_drawer FROM k
      WHERE h.project_id = k.project_id AND h.entry_id = k.id AND h.source_drawer = $1::int4),

@@ -119,7 +119,7 @@ ended AS MATERIALIZED (
     DELETE FROM redrives x
      USING (SELECT g.outcome, g.made_entry_id, q.tid FROM gone g CROSS JOIN LATERAL (
                 SELECT o.ctid AS tid FROM redrives o WHERE o.delivery_id = g.delivery_id LIMIT 1) q
-             WHERE g.entry_id IS NOT NULL AND g.outcome <> 1) r
+             WHERE g.class = 2 AND g.outcome <> 1) r
      WHERE x.ctid = r.tid
     RETURNING x.entry_id, x.entry_drawer, x.project_id, x.delivery_id, x.operation, x.item, r.outcome, r.made_entry_id),
 origin AS MATERIALIZED (

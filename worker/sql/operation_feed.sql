@@ -7,14 +7,21 @@
 WITH turn AS MATERIALIZED (
     SELECT * FROM dlo_operation_turn($1::uuid, cardinality($2::uuid[]), $3::int4, $4::int4)),
 items AS MATERIALIZED (
-    SELECT t.number, t.project_id, t.anew, i.item, i.entry_id, i.drawer, ($2::uuid[])[i.item - t.fed] AS delivery
-      FROM turn t CROSS JOIN LATERAL (
+    SELECT t.number, t.project_id, t.anew, o.original, i.item, i.entry_id, i.drawer,
+           ($2::uuid[])[i.item - t.fed] AS delivery
+      FROM turn t JOIN bulk_operations o ON o.id = $1::uuid CROSS JOIN LATERAL (
         SELECT b.item, b.entry_id, b.drawer FROM bulk_items b
          WHERE b.operation = t.number AND b.item > t.fed AND b.item <= t.fed + t.n
          ORDER BY b.item) i),
-seen AS MATERIALIZED (
-    SELECT i.number, i.project_id, i.item, i.entry_id, i.delivery, l.*
+looked AS MATERIALIZED (
+    SELECT i.number, i.project_id, i.item, i.entry_id, i.delivery, i.original, l.*,
+           CASE WHEN i.original AND l.cause = 0 THEN dlo_original(i.project_id, l.drawer, i.entry_id) END AS url_id
       FROM items i CROSS JOIN LATERAL dlo_item_look(i.project_id, i.drawer, i.entry_id, i.anew) l),
+seen AS MATERIALIZED (
+    SELECT k.number, k.project_id, k.item, k.entry_id, k.delivery, k.drawer, k.webhook_id, k.shard, k.event_id, k.channel,
+           k.reason, k.generation, k.payload_bytes, k.shaped, k.counted, nullif(k.url_id, 0) AS url_id,
+           CASE WHEN k.original AND k.cause = 0 AND k.url_id IS NULL THEN 10 ELSE k.cause END::int2 AS cause
+      FROM looked k),
 moved AS MATERIALIZED (
     SELECT m.entry_id
       FROM (SELECT array_agg(project_id) AS projects, array_agg(drawer) AS drawers, array_agg(entry_id) AS entries,
@@ -25,12 +32,15 @@ moved AS MATERIALIZED (
 -- what was open when it was looked at and is not any more: somebody was faster
 made AS MATERIALIZED (
     SELECT s.number, s.project_id, s.item, s.entry_id, s.delivery, s.drawer, s.webhook_id, s.shard, s.event_id, s.channel,
-           s.reason, s.generation, s.payload_bytes, s.shaped, s.counted,
+           s.reason, s.generation, s.payload_bytes, s.shaped, s.counted, s.url_id,
            CASE WHEN s.cause > 0 THEN s.cause WHEN m.entry_id IS NULL THEN 4 ELSE 0 END::int2 AS cause
       FROM seen s LEFT JOIN moved m ON m.entry_id = s.entry_id),
 linked AS (
     INSERT INTO redrives (delivery_id, entry_id, entry_drawer, project_id, operation, item)
     SELECT delivery, entry_id, drawer, project_id, number, item FROM made WHERE cause = 0),
+targeted AS (
+    INSERT INTO redrive_targets (delivery_id, project_id, url_id)
+    SELECT delivery, project_id, url_id FROM made WHERE cause = 0 AND url_id IS NOT NULL),
 queued AS (
     INSERT INTO ready (shard, project_id, webhook_id, payload_bytes, source_drawer, tries, class, generation,
                        delivery_id, event_id, entry_id, created_at, ready_at, shaped)
