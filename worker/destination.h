@@ -20,13 +20,16 @@
 #include "worker/lane.h"
 #include "worker/recent.h"
 
+struct redaction;
+
 struct destination_settings {
     struct uuid public_id;
     int32_t project_id;
     int16_t shard;
     struct url_parts url;
-    const char *refused; /* why the address guard refuses the URL now, or NULL */
-    char *redacted_url;  /* as attempts show it */
+    const char *refused;         /* why the address guard refuses the URL now, or NULL */
+    char *redacted_url;          /* as attempts show it */
+    struct redaction *redaction; /* what else its project hides of them, or NULL */
     int32_t timeout_ms;
     int16_t max_attempts;
     int32_t schedule_s[LIMIT_RETRY_SCHEDULE];

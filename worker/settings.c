@@ -15,6 +15,7 @@
 #include "common/log.h"
 #include "common/redact.h"
 #include "worker/clock.h"
+#include "worker/redaction.h"
 
 #define SETTINGS_PER_READ 256
 
@@ -224,6 +225,8 @@ static void read_settings(struct reader *r, struct destination *d, const PGresul
     s.v1a = PQgetvalue(res, i, 30)[0] == 't';
     s.transform = text_or_null(res, i, 22);
     s.payload_schema = text_or_null(res, i, 23);
+    s.redaction =
+        redaction_take(s.project_id, PQgetisnull(res, i, 33) ? NULL : PQgetvalue(res, i, 33));
     read_url(r, &s, PQgetvalue(res, i, 4));
     if (read_secrets(r, &s, res, i) || read_authorities(&s, res, i))
         s.paused = true; /* nothing may leave unsigned: it is held until the key is back */
