@@ -33,6 +33,7 @@
 #define LIMIT_STATS_ROWS 10000       /* buckets of one answer */
 #define LIMIT_DIFF_CHANGES 500
 #define LIMIT_DIFF_CELLS 1000000 /* lines of one side times lines of the other */
+#define LIMIT_REDACTION_RULES 50 /* of a project: names of headers, and as many paths */
 #define LIMIT_LEGACY_OFFSET_ROWS 100000
 #define LIMIT_LEGACY_ARRAY_ROWS 1000
 

@@ -205,3 +205,15 @@ size_t redact_to_utf8(const void *in, size_t n, char *out, size_t cap)
     }
     return finish(&s);
 }
+
+size_t redact_utf8_length(const void *in, size_t n)
+{
+    const unsigned char *p = in;
+    size_t at = 0, len = 1;
+
+    while (at < n && len > 0) {
+        len = utf8_at(p + at, n - at);
+        at += len;
+    }
+    return at;
+}

@@ -39,4 +39,7 @@ size_t redact_url(const char *in, size_t n, char *out, size_t cap);
  */
 size_t redact_to_utf8(const void *in, size_t n, char *out, size_t cap);
 
+/* How many bytes at the front are UTF-8 without NUL. */
+size_t redact_utf8_length(const void *in, size_t n);
+
 #endif

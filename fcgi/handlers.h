@@ -32,6 +32,7 @@ extern const struct route groups_routes[];
 extern const struct route export_routes[];
 extern const struct route system_entries_routes[];
 extern const struct route stats_buckets_routes[];
+extern const struct route redaction_routes[];
 
 /* events.c */
 route_handler events_post, events_batch;
@@ -77,6 +78,8 @@ route_handler keys_create, keys_list, keys_revoke, keys_project_create, keys_pro
     keys_project_revoke;
 route_handler projects_create, projects_list, projects_get, projects_patch, projects_plan_get,
     projects_plan_put, projects_members_list, projects_members_add, projects_members_remove;
+/* redaction.c */
+route_handler redaction_get, redaction_put;
 route_handler users_create, users_list, users_get, users_disable, users_password;
 route_handler whoami_get, whoami_plan;
 route_handler audit_list;

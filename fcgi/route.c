@@ -19,12 +19,12 @@
 #define SLOW_US 1000000
 
 static const struct route *const tables[] = {
-    events_routes,         webhooks_routes,        entries_routes, deliveries_routes,
-    legacy_routes,         overview_routes,        session_routes, keys_routes,
-    projects_routes,       users_routes,           whoami_routes,  audit_routes,
-    health_routes,         event_types_routes,     trials_routes,  ping_routes,
-    bulk_routes,           bulk_operations_routes, groups_routes,  export_routes,
-    system_entries_routes, stats_buckets_routes,   openapi_routes,
+    events_routes,         webhooks_routes,        entries_routes,   deliveries_routes,
+    legacy_routes,         overview_routes,        session_routes,   keys_routes,
+    projects_routes,       users_routes,           whoami_routes,    audit_routes,
+    health_routes,         event_types_routes,     trials_routes,    ping_routes,
+    bulk_routes,           bulk_operations_routes, groups_routes,    export_routes,
+    system_entries_routes, stats_buckets_routes,   redaction_routes, openapi_routes,
 };
 #define NTABLES (sizeof tables / sizeof *tables)
 

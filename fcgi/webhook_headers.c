@@ -23,7 +23,7 @@ static bool is_reserved(const char *name)
     return false;
 }
 
-static bool is_token(const char *s)
+bool webhook_headers_is_token(const char *s)
 {
     size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
                          "!#$%&'*+-.^_`|~");
@@ -62,7 +62,7 @@ static int check_one(const json_t *headers, const char *name, const json_t *valu
 {
     if (!json_is_string(value) && !(may_keep && json_is_null(value)))
         return refuse(rs, 400, "wrong-type", name, "A header's value must be a string.");
-    if (!is_token(name))
+    if (!webhook_headers_is_token(name))
         return refuse(rs, 422, "invalid-header", name,
                       "A header's name must be a token (RFC 9110).");
     if (is_reserved(name))

@@ -15,6 +15,9 @@
 
 #include "fcgi/response.h"
 
+/* A header's name: a token (RFC 9110 section 5.6.2). */
+bool webhook_headers_is_token(const char *s);
+
 /* Judges an object of name -> string, or null when `may_keep`. 0, or -1 with the problem in rs. */
 int webhook_headers_check(const json_t *headers, bool may_keep, struct response *rs);
 

@@ -8,10 +8,12 @@
 #include <string.h>
 
 #include "common/seal.h"
+#include "worker/redaction.h"
 
 void destination_settings_release(struct destination_settings *s)
 {
     target_release(&s->target);
+    redaction_drop(s->redaction);
     free(s->transform);
     free(s->payload_schema);
     for (int i = 0; i < s->header_count; i++)

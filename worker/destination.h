@@ -20,11 +20,14 @@
 #include "worker/recent.h"
 #include "worker/target.h"
 
+struct redaction;
+
 struct destination_settings {
     struct uuid public_id;
     int32_t project_id;
     int16_t shard;
     struct target target;
+    struct redaction *redaction; /* what else its project hides of its attempts, or NULL */
     int32_t timeout_ms;
     int16_t max_attempts;
     int32_t schedule_s[LIMIT_RETRY_SCHEDULE];

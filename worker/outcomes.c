@@ -14,6 +14,7 @@
 
 #include "common/log.h"
 #include "worker/clock.h"
+#include "worker/redaction.h"
 
 #define UNWRITABLE_PAUSE_MS 60000
 #define LONG_BLOCK_MS 60000 /* a Retry-After beyond it: what was read ahead is given up */
@@ -76,6 +77,7 @@ static void log_attempt(const struct attempt *a)
 void outcomes_hand_over(struct sender *s, struct attempt *a)
 {
     struct delivery *row = a->delivery;
+    redaction_apply(row->dest->set.redaction, a); /* before anything is made of its bytes */
     if (a->outcome == OUTCOME_DEAD && !delivery_is_notice(row))
         prepare_entry(a);
     if (a->outcome == OUTCOME_RETRY)

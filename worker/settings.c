@@ -14,6 +14,7 @@
 
 #include "common/log.h"
 #include "worker/clock.h"
+#include "worker/redaction.h"
 
 #define SETTINGS_PER_READ 256
 
@@ -212,6 +213,8 @@ static void read_settings(struct reader *r, struct destination *d, const PGresul
     s.v1a = PQgetvalue(res, i, 30)[0] == 't';
     s.transform = text_or_null(res, i, 22);
     s.payload_schema = text_or_null(res, i, 23);
+    s.redaction =
+        redaction_take(s.project_id, PQgetisnull(res, i, 33) ? NULL : PQgetvalue(res, i, 33));
     if (target_set(&s.target, PQgetvalue(res, i, 4), r->set.allow) || read_secrets(r, &s, res, i) ||
         read_authorities(&s, res, i))
         s.paused = true; /* nothing may leave unsigned: it is held until the key is back */

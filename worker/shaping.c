@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "common/log.h"
+#include "worker/redaction.h"
 
 #define UNAVAILABLE_PAUSE_MS 5000
 
@@ -65,6 +66,9 @@ static void shaped(void *arg, enum shape_result result, const char *code, const 
     }
     row->transformed = bytes != NULL;
     if (result != SHAPE_OK) {
+        if (result == SHAPE_TRANSFORM_FAILED) /* a schema's words never quote a value */
+            text = redaction_sentence(d->set.redaction, row->payload, (size_t)row->payload_bytes,
+                                      text);
         outcomes_verdict(s, row, refusals[result], code, text);
     } else if (fits(s, d, row)) {
         row->shaped = 1;

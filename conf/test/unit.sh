@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs every unit test program (cmocka) and the two corpora; adds up what they report. A program that dies counts as one
+# Runs every unit test program (cmocka) and the three corpora; adds up what they report. A program that dies counts as one
 # failure. Last line: N passed, N failed. Fails on any failure, and when there was nothing to run.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
@@ -39,7 +39,7 @@ for source in tests/unit/test_*.c; do
     [ -e "$source" ] || continue
     run_program "${DLO_BUILD:-build}/unit/$(basename "$source" .c)"
 done
-for corpus in jsontestsuite jsonschemasuite; do run_corpus $corpus; done
+for corpus in jsontestsuite jsonschemasuite jsonpathsuite; do run_corpus $corpus; done
 
 echo "$passed passed, $failed failed"
 [ $failed = 0 ] && [ $passed -gt 0 ]
