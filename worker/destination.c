@@ -108,7 +108,7 @@ bool destination_idle(const struct destination *d)
         if (!lane_idle(&d->lanes[i]))
             return false;
     return !d->completing && !d->resolving && !d->breaker_unsaved && !d->breaker_saving &&
-           d->place == PLACE_OUT;
+           !recovery_pending(&d->recovery) && d->place == PLACE_OUT;
 }
 
 void destination_enqueue(struct destination *d, struct delivery *row)

@@ -16,6 +16,7 @@
 
 #include "common/db.h"
 #include "common/log.h"
+#include "worker/auto_redrive.h"
 #include "worker/clock.h"
 #include "worker/notices.h"
 #include "worker/operations.h"
@@ -174,9 +175,17 @@ static const struct {
     void (*run)(struct db *db);
     int64_t every_ms;
 } duties[] = {
-    {operations_step, LOOP_MS}, {notices_flush, 1000}, {fold, 1000},  {sweep, 1000},
-    {operations_mark, 5000},    {drawers, 10000},      {keys, 60000}, {cut, 60000},
-    {operations_cut, 60000},    {tell_size, 300000},
+    {operations_step, LOOP_MS},
+    {notices_flush, 1000},
+    {fold, 1000},
+    {sweep, 1000},
+    {operations_mark, 5000},
+    {drawers, 10000},
+    {keys, 60000},
+    {cut, 60000},
+    {operations_cut, 60000},
+    {tell_size, 300000},
+    {auto_redrive_step, 1000},
 };
 #define DUTIES (sizeof duties / sizeof *duties)
 

@@ -15,6 +15,7 @@ SELECT w.id, w.public_id, w.project_id, w.shard, w.url, w.timeout_ms, w.max_atte
        CASE WHEN w.retry_now_at > b.next_probe_at - make_interval(secs => b.cooldown_s) THEN 0
             ELSE (extract(epoch FROM b.next_probe_at - dlo_now()) * 1000)::int8 END,
        b.cooldown_s, b.failures, b.requests,
-       b.tripped_by::text, w.signing = 'v1a', w.tls_ca, w.tls_client_sealed
+       b.tripped_by::text, w.signing = 'v1a', w.tls_ca, w.tls_client_sealed,
+       (w.auto_redrive ->> 'afterSuccesses')::int4
   FROM webhooks w LEFT JOIN breakers b ON b.webhook_id = w.id
  WHERE w.id = ANY($1::int4[])
