@@ -73,13 +73,18 @@
 #define LIMIT_BULK_BODY_BYTES (512 * 1024)
 #define LIMIT_BULK_RATE 100 /* items a second of a re-drive that names no rate */
 #define LIMIT_BULK_UNDER_WAY                                                                       \
-    4000                         /* of one operation, so that the hot queue never holds a million */
-#define LIMIT_BULK_TURN 500      /* items of one statement */
-#define LIMIT_BULK_ACTIVE 100    /* operations of a project that have not ended */
-#define LIMIT_BULK_DAYS 7        /* an operation ends after them (API) */
-#define LIMIT_BULK_ITEMS_DAYS 30 /* how long its items are kept */
+    4000 /* of one operation, so that the hot queue never holds a million */
+#define LIMIT_BULK_LEAST_SHARE                                                                     \
+    5 /* of one webhook under way in any case, and all of one that is held: enough for a probe */
+#define LIMIT_BULK_TURN 500         /* items of one statement */
+#define LIMIT_BULK_ACTIVE 100       /* operations of a project that have not ended */
+#define LIMIT_BULK_DAYS 7           /* an operation ends after them (API) */
+#define LIMIT_BULK_ITEMS_DAYS 30    /* how long its items are kept */
 #define LIMIT_BULK_PROBE_PERCENT 20 /* from this share of failures on a probe pauses (API) */
 #define LIMIT_BULK_SHOWN_ITEMS 50   /* within the operation itself (API) */
+#define LIMIT_AUTO_ACTIVE 50 /* of a project that nobody asked for: they leave places for others */
+#define LIMIT_AUTO_GENERATIONS 3 /* what was re-driven so often is not re-driven by itself (API) */
+#define LIMIT_AUTO_REST_S 60     /* between two of one webhook */
 
 /* What is kept of an answer (API). */
 #define LIMIT_RESPONSE_FAILURE_BYTES (64 * 1024)

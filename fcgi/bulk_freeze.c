@@ -15,8 +15,11 @@
 #include "fcgi_sql.h"
 
 #define OF_FAILED                                                                                  \
-    "SELECT i.made_id AS id, i.made_drawer AS drawer FROM bulk_items i WHERE i.operation ="        \
-    " (SELECT o.number FROM bulk_operations o WHERE o.project_id = $1 AND o.id = $%d)"             \
+    "SELECT i.made_id AS id, i.made_drawer AS drawer, coalesce(l.webhook_id, o.webhook_id) AS "    \
+    "webhook_id FROM bulk_operations o JOIN bulk_items i ON i.operation = o.number"                \
+    " LEFT JOIN LATERAL (SELECT x.webhook_id FROM bulk_lanes x WHERE x.operation = o.number"       \
+    " AND x.first <= i.item ORDER BY x.first DESC LIMIT 1) l ON true"                              \
+    " WHERE o.project_id = $1 AND o.id = $%d"                                                      \
     " AND i.outcome >= 2 AND i.outcome = 2 AND i.made_id IS NOT NULL ORDER BY i.item"
 
 /* bulk_plan.sql */

@@ -17,6 +17,7 @@
 #include "common/limits.h"
 #include "common/seal.h"
 #include "common/url_policy.h"
+#include "fcgi/webhook_auto.h"
 #include "fcgi/webhook_headers.h"
 #include "fcgi/webhook_pointer.h"
 #include "fcgi/webhook_schedule.h"
@@ -57,7 +58,7 @@ struct reading {
 };
 
 static field_reader read_url, read_text, read_integer, read_bool, read_list, read_headers,
-    read_secret, read_signing, read_transform, read_schema, read_rate, read_tls;
+    read_secret, read_signing, read_transform, read_schema, read_rate, read_tls, read_auto;
 
 static bool customer_id_ok(const char *s, size_t n), channel_ok(const char *s, size_t n);
 
@@ -97,6 +98,7 @@ static const struct field fields[] = {
     {"ratePerSecond", "rate_per_second", read_rate, "null", 0, LIMIT_RATE_PER_S, NULL, NULL},
     {"tls", NULL, read_tls, "{\"ca\":null,\"clientCertificate\":null}", 0, 0, NULL, NULL},
     {"dlqPayload", "dlq_payload", read_bool, "false", 0, 0, NULL, NULL},
+    {"autoRedrive", "auto_redrive", read_auto, "null", 0, 0, NULL, NULL},
 };
 #define FIELDS (sizeof fields / sizeof *fields)
 
@@ -401,6 +403,12 @@ static int read_schema(struct reading *r, const json_t *value)
 static int read_tls(struct reading *r, const json_t *value)
 {
     return webhook_tls_read(value, r->out->columns, r->rs, &r->out->tls);
+}
+
+static int read_auto(struct reading *r, const json_t *value)
+{
+    return webhook_auto_read(value, json_object_get(r->stored, r->field->column), r->out->columns,
+                             r->rs);
 }
 
 /* --- the whole ------------------------------------------------------------------------------ */

@@ -31,6 +31,7 @@ static const struct {
     {"expectedStatuses", "expected_statuses", AS_IT_IS},
     {"holdBudgetSeconds", "hold_budget_s", AS_IT_IS},
     {"dlqPayload", "dlq_payload", AS_IT_IS},
+    {"autoRedrive", "auto_redrive", AS_IT_IS},
     {"enabled", "enabled", AS_IT_IS},
     {"paused", "paused_at", AS_SET},
     {"disabledReason", "disabled_reason", AS_IT_IS},

@@ -16,6 +16,7 @@
 
 #include "common/limits.h"
 #include "fcgi/list.h"
+#include "fcgi/webhook_auto.h"
 #include "fcgi/webhook_headers.h"
 #include "fcgi/webhook_input.h"
 #include "fcgi/webhook_pointer.h"
@@ -133,7 +134,8 @@ static bool may_transform(struct call *c, const json_t *body)
 
 static bool allowed(struct call *c, const struct webhook_input *in, const json_t *body)
 {
-    return may_listen(c, in, body) && may_transform(c, body);
+    return may_listen(c, in, body) && may_transform(c, body) &&
+           webhook_auto_allowed(c, body, in->columns);
 }
 
 static struct webhook_rules rules_of(const struct call *c)

@@ -109,7 +109,7 @@ bool destination_idle(const struct destination *d)
         if (!lane_idle(&d->lanes[i]))
             return false;
     return !d->completing && !d->resolving && !d->breaker_unsaved && !d->breaker_saving &&
-           d->place == PLACE_OUT;
+           !recovery_pending(&d->recovery) && d->place == PLACE_OUT;
 }
 
 const struct target *destination_target(const struct delivery *row)

@@ -18,6 +18,7 @@
 #include "worker/delivery.h"
 #include "worker/lane.h"
 #include "worker/recent.h"
+#include "worker/recovery.h"
 #include "worker/target.h"
 
 struct redaction;
@@ -38,6 +39,7 @@ struct destination_settings {
     int32_t hold_budget_s;
     int32_t max_payload_bytes; /* 0: no gate */
     double rate_per_second;    /* 0: no limit */
+    int32_t auto_after;        /* live successes after which it has recovered; 0: nobody asks */
     char *transform;           /* a jq program, or NULL */
     char *payload_schema;      /* or NULL */
     bool enabled, paused, deleted;
@@ -89,6 +91,7 @@ struct destination {
     struct recent recent;
     struct bucket rate;
     struct breaker breaker;
+    struct recovery recovery;
     bool breaker_unsaved; /* its state is still to be written */
     bool breaker_saving;  /* and this: it is being written */
 };

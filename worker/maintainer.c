@@ -16,6 +16,7 @@
 
 #include "common/db.h"
 #include "common/log.h"
+#include "worker/auto_redrive.h"
 #include "worker/clock.h"
 #include "worker/notices.h"
 #include "worker/operations.h"
@@ -189,6 +190,7 @@ static const struct {
     {cut, 60000},
     {operations_cut, 60000},
     {tell_size, 300000},
+    {auto_redrive_step, 1000},
 };
 #define DUTIES (sizeof duties / sizeof *duties)
 

@@ -37,14 +37,15 @@ enum active_column {
     COL_UNDER_WAY,
     COL_FAILED,
     COL_PROBE,
-    COL_STAGE_FED
+    COL_STAGE_FED,
+    COL_LANES
 };
 
 struct operation {
     struct uuid id;
     enum operation_kind kind;
     enum operation_state state;
-    bool due, over, stage_fed;
+    bool due, over, stage_fed, lanes;
     int64_t total, fed, under_way, failed, probe;
 };
 
@@ -103,6 +104,7 @@ static enum db_status feed(struct db *db, const struct operation *o, int64_t ref
     db_args_binary(&args, ids.bytes.data, ids.bytes.len);
     db_args_int(&args, LIMIT_BULK_UNDER_WAY);
     db_args_int(&args, refund);
+    db_args_int(&args, LIMIT_BULK_LEAST_SHARE);
     enum db_status status = two(db, WORKER_SQL_OPERATION_FEED, &args, taken);
     pg_array_release(&ids);
     return status;
@@ -134,7 +136,8 @@ static int64_t take(struct db *db, struct operation *o)
         o->fed += taken[0];
         o->under_way += redrive ? taken[1] : 0;
         made += redrive ? taken[1] : 0;
-        if (taken[0] < LIMIT_BULK_TURN && taken[0] == taken[1])
+        /* lanes share a turn: what one could not use is left for the next turn */
+        if (taken[0] < LIMIT_BULK_TURN && taken[0] == taken[1] && !o->lanes)
             break;
         if (taken[0] == 0)
             break;
@@ -261,6 +264,7 @@ static void read_row(const PGresult *res, int row, struct operation *o)
         .due = db_bool(res, row, COL_DUE),
         .over = db_bool(res, row, COL_OVER),
         .stage_fed = db_bool(res, row, COL_STAGE_FED),
+        .lanes = db_bool(res, row, COL_LANES),
         .total = db_int(res, row, COL_TOTAL),
         .fed = db_int(res, row, COL_FED),
         .under_way = db_int(res, row, COL_UNDER_WAY),

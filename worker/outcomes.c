@@ -89,6 +89,14 @@ void outcomes_hand_over(struct sender *s, struct attempt *a)
     writer_add(s->writer, a, s->now_ms);
 }
 
+/* An entry of the kind that a recovery re-drives, of a delivery that is no re-drive itself. */
+static bool died_of_trouble(const struct attempt *a)
+{
+    bool transient = !a->permanent && states_reason_transient(a->reason);
+    return a->outcome == OUTCOME_DEAD && !a->intentional && a->delivery->generation == 0 &&
+           (transient || a->reason == REASON_CIRCUIT_OPEN);
+}
+
 void outcomes_settled(void *arg, struct attempt *a)
 {
     struct sender *s = arg;
@@ -100,6 +108,8 @@ void outcomes_settled(void *arg, struct attempt *a)
     if (stale && a->unwritable)
         block(s, d, UNWRITABLE_PAUSE_MS, "its outcome could not be written");
     d->completing--;
+    if (!stale && died_of_trouble(a))
+        recovery_begin(&d->recovery); /* its entry can be seen by now: what comes is after it */
     s->leases.busy[row->shard]--;
     if (a->reason == REASON_INTERNAL)
         suspects_verdict_settled(s, row, !stale);
@@ -159,6 +169,15 @@ void outcomes_cool(struct sender *s, struct destination *d)
         tell_circuit(s, d);
 }
 
+/* Live deliveries that arrive while the circuit is closed; retries and re-drives say less about what will come. */
+static void learn_recovery(struct sender *s, struct destination *d, const struct attempt *a)
+{
+    if (d->set.auto_after && a->outcome == OUTCOME_DELIVERED && a->delivery->class_ == CLASS_LIVE &&
+        d->breaker.state == BREAKER_CLOSED &&
+        recovery_succeeded(&d->recovery, d->breaker.era, d->set.auto_after))
+        reader_recovered(s->reader);
+}
+
 /*
  * What an answer means for the destination, beyond this delivery. To a request that was begun before the circuit opened,
  * or to another address, it means nothing: the time-outs of then must not count as the probe of now. Nor does what a former
@@ -178,6 +197,7 @@ static void learn(struct sender *s, struct destination *d, const struct attempt 
     if (a->retry_after_s > 0 && a->reason != REASON_NONE)
         block(s, d, a->retry_after_s * 1000,
               "the receiver asked to wait (Retry-After) beyond the hold budget");
+    learn_recovery(s, d, a);
     if (breaker_result(&d->breaker, &s->breaker_rules, counts_as_failure(a), &a->delivery->id,
                        s->now_ms))
         tell_circuit(s, d);

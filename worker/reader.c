@@ -73,6 +73,11 @@ void reader_breaker_changed(struct reader *r, struct destination *d)
     r->unsaved = 1; /* counted anew when they are asked for */
 }
 
+void reader_recovered(struct reader *r)
+{
+    r->recovered = true;
+}
+
 static void forget_settings(struct destination *d, void *unused)
 {
     (void)unused;
@@ -179,6 +184,11 @@ static bool must_save_circuits(const struct reader *r, int64_t now_ms)
     return r->unsaved > 0 && now_ms >= r->circuits_at_ms;
 }
 
+static bool must_tell_recoveries(const struct reader *r, int64_t now_ms)
+{
+    return r->recovered && now_ms >= r->recoveries_at_ms;
+}
+
 static bool wants_settings(const struct reader *r, int64_t now_ms)
 {
     (void)now_ms;
@@ -220,6 +230,7 @@ static const struct {
     {must_take_over, arrivals_take_over},
     {must_tell_gone, settings_tell_gone},
     {must_save_circuits, circuits_save},
+    {must_tell_recoveries, recoveries_tell},
     {wants_settings, settings_ask},
     {may_promote, waiting_promote},
     {may_end_holds, waiting_ask_holds},

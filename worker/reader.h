@@ -55,6 +55,7 @@ void reader_retry_in(struct reader *r, int64_t now_ms,
 void reader_webhook_gone(struct reader *r, int32_t webhook_id); /* a receiver answered 410 */
 void reader_breaker_changed(struct reader *r,
                             struct destination *d); /* its state is to be written */
+void reader_recovered(struct reader *r);            /* a destination's recovery is to be told */
 /* Webhooks are to be judged anew: what was read of them counts no more. */
 void reader_forget_settings(struct reader *r);
 void reader_stop(struct reader *r);       /* take nothing new; release what drains */

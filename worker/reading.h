@@ -2,9 +2,9 @@
  * What the parts of a reader share: its state, and how a statement is asked.
  *
  * A reader is one connection that asks one thing at a time. Each part owns one kind of question: ownership (leases),
- * arrivals (what is new), settings (webhooks), circuits (breakers that changed), waiting (retries that are due, holds
- * that are overdue), trials (transforms on a sample), heads (rows and payloads). reader.c decides which question is next.
- * Nobody else includes this header.
+ * arrivals (what is new), settings (webhooks), circuits (breakers that changed), recoveries (webhooks that have
+ * recovered), waiting (retries that are due, holds that are overdue), trials (transforms on a sample), heads (rows and
+ * payloads). reader.c decides which question is next. Nobody else includes this header.
  */
 #ifndef DLO_WORKER_READING_H
 #define DLO_WORKER_READING_H
@@ -12,7 +12,7 @@
 #include "worker/reader.h"
 #include "worker_sql.h"
 
-#define READING_QUESTIONS 16
+#define READING_QUESTIONS 17
 #define READING_GONE_MAX 256 /* webhooks whose receivers answered 410, to be told to the database */
 
 struct reader {
@@ -45,8 +45,10 @@ struct reader {
     int32_t payload_webhook;     /* whose head's payload is being fetched; 0: none */
     int payload_lane;
     int64_t payload_pos;
-    int unsaved;            /* breakers whose state is to be written */
-    int64_t circuits_at_ms; /* not before */
+    int unsaved;              /* breakers whose state is to be written */
+    int64_t circuits_at_ms;   /* not before */
+    bool recovered;           /* there are recoveries to be told */
+    int64_t recoveries_at_ms; /* not before */
     struct pg_array shards, ints, ints2, classes, longs, uuids;
     struct pg_array cooldowns, requests, cited; /* of circuits */
     struct buf text;
@@ -84,6 +86,7 @@ void settings_doubt(struct destination *d,
 int settings_ask(struct reader *r, struct pipe *pipe, int64_t now_ms);
 int settings_tell_gone(struct reader *r, struct pipe *pipe, int64_t now_ms);
 int circuits_save(struct reader *r, struct pipe *pipe, int64_t now_ms);
+int recoveries_tell(struct reader *r, struct pipe *pipe, int64_t now_ms);
 int waiting_promote(struct reader *r, struct pipe *pipe, int64_t now_ms);
 int waiting_ask_holds(struct reader *r, struct pipe *pipe, int64_t now_ms);
 int trials_ask(struct reader *r, struct pipe *pipe, int64_t now_ms);

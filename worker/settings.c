@@ -140,6 +140,7 @@ static void read_limits(struct destination_settings *s, const PGresult *res, int
     s->hold_budget_s = (int32_t)strtol(PQgetvalue(res, i, 10), NULL, 10);
     s->max_payload_bytes = (int32_t)strtol(PQgetvalue(res, i, 20), NULL, 10);
     s->rate_per_second = strtod(PQgetvalue(res, i, 21), NULL);
+    s->auto_after = (int32_t)strtol(PQgetvalue(res, i, 34), NULL, 10);
 }
 
 /* As another sender, or we before a restart, left it. */
@@ -188,6 +189,8 @@ static void apply(struct reader *r, struct destination *d, struct destination_se
         breaker_reset(&d->breaker); /* its row went with it */
     else if (changed)
         reader_breaker_changed(r, d);
+    if (first || s->auto_after != d->set.auto_after)
+        recovery_begin(&d->recovery);
     if (d->window > s->max_concurrency)
         d->window = s->max_concurrency;
     /* Transfers under way keep pointers into nothing of the old settings but through d->set, which is replaced whole. */

@@ -2,7 +2,8 @@
 --
 -- Makes an operation over the set that matches now: ids and drawers, oldest first, numbered. One statement and no
 -- transaction around it; what matches later is not in it. The inner select says which: what stands here takes ids, filters
--- put their own between the two marks (their parameters begin where the ids stand), and so does retry-failed. A key that
+-- put their own between the two marks (their parameters begin where the ids stand), and so does retry-failed. A re-drive of
+-- several webhooks gets a lane for each, in which its items stand together. A key that
 -- was used within a day makes nothing: that operation is answered. Aborts with count-changed, start-too-far or
 -- too-many-operations. Locks: none but its own new rows. Called by POST /v1/dlq/bulk-… and
 -- /v1/bulk-operations/{id}/retry-failed.
@@ -20,10 +21,10 @@ WITH again AS MATERIALIZED (
        AND o.created_at > dlo_now() - interval '24 hours'
      LIMIT 1
 ), picked AS MATERIALIZED (
-    SELECT x.id, x.drawer, row_number() OVER () AS item
+    SELECT x.id, x.drawer, x.webhook_id, row_number() OVER () AS item
       FROM (
         /*<*/
-        SELECT d.id, d.drawer FROM dead_letters d
+        SELECT d.id, d.drawer, d.webhook_id FROM dead_letters d
          WHERE d.project_id = $1 AND d.id = ANY ($20::uuid[])
          ORDER BY d.created_at, d.id
         /*>*/
@@ -32,13 +33,20 @@ WITH again AS MATERIALIZED (
      LIMIT $14::integer
 ), matched AS MATERIALIZED (
     SELECT count(*)::integer AS n FROM picked
+), hooks AS MATERIALIZED (
+    SELECT webhook_id, count(*)::integer AS n FROM picked WHERE item <= $12::integer GROUP BY 1
+), lanes AS MATERIALIZED (
+    SELECT h.webhook_id, h.n, (sum(h.n) OVER (ORDER BY h.webhook_id) - h.n)::integer AS before
+      FROM hooks h
+     WHERE $3::smallint = 1 AND (SELECT count(*) FROM hooks) > 1
 ), made AS (
     INSERT INTO bulk_operations (id, project_id, kind, state, name, reason, query, retry_of, actor, key_hash, anew, rate,
-                                 truncated, total, probe_size, start_at, started_at, finished_at, original)
+                                 truncated, total, probe_size, start_at, started_at, finished_at, original, webhook_id)
     SELECT $2, $1, $3, CASE WHEN m.n = 0 THEN 6 ELSE 1 END, $4, $5, $6::jsonb, $7, $8, sha256(convert_to($9::text, 'UTF8')),
            $10, $11::real, m.n > $12::integer, least(m.n, $12::integer), CASE WHEN $16::boolean THEN 1 ELSE 0 END,
            greatest(coalesce($15::timestamptz, dlo_now()), dlo_now()),
-           CASE WHEN m.n = 0 THEN dlo_now() END, CASE WHEN m.n = 0 THEN dlo_now() END, $19::boolean
+           CASE WHEN m.n = 0 THEN dlo_now() END, CASE WHEN m.n = 0 THEN dlo_now() END, $19::boolean,
+           (SELECT min(h.webhook_id) FROM hooks h HAVING count(*) = 1)
       FROM matched m
      WHERE NOT EXISTS (SELECT FROM again)
        AND CASE WHEN (SELECT count(*) FROM bulk_operations o WHERE o.project_id = $1 AND o.state <= 4) >= $18::integer
@@ -48,7 +56,14 @@ WITH again AS MATERIALIZED (
     RETURNING number, total
 ), items AS (
     INSERT INTO bulk_items (operation, item, drawer, entry_id)
-    SELECT m.number, p.item, p.drawer, p.id FROM made m CROSS JOIN picked p WHERE p.item <= $12::integer
+    SELECT m.number, coalesce(l.before + p.in_lane, p.item), p.drawer, p.id
+      FROM made m
+     CROSS JOIN (SELECT q.*, row_number() OVER (PARTITION BY q.webhook_id ORDER BY q.item) AS in_lane
+                   FROM picked q WHERE q.item <= $12::integer) p
+      LEFT JOIN lanes l ON l.webhook_id = p.webhook_id
+), stood AS (
+    INSERT INTO bulk_lanes (operation, webhook_id, first, last, next)
+    SELECT m.number, l.webhook_id, l.before + 1, l.before + l.n, l.before + 1 FROM made m CROSS JOIN lanes l
 ), audit AS (
     INSERT INTO audit_log (project_id, actor, action, object, detail, request_id)
     SELECT $1, $8, 'operation.create', dlo_id('op', $2),

@@ -28,7 +28,8 @@ WITH hook AS (
            disabled_reason = CASE WHEN s.enabled THEN NULL ELSE w.disabled_reason END,
            transform = s.transform, payload_schema = s.payload_schema, max_payload_bytes = s.max_payload_bytes,
            rate_per_second = s.rate_per_second, tls_ca = s.tls_ca, tls_client = s.tls_client,
-           tls_client_sealed = CASE WHEN $8 THEN $9 ELSE w.tls_client_sealed END, dlq_payload = s.dlq_payload
+           tls_client_sealed = CASE WHEN $8 THEN $9 ELSE w.tls_client_sealed END, dlq_payload = s.dlq_payload,
+           auto_redrive = s.auto_redrive
       FROM hook, jsonb_populate_record(NULL::webhooks, $4::jsonb) s
      WHERE w.project_id = $1 AND w.id = hook.id
     RETURNING w.*

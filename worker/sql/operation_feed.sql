@@ -1,18 +1,14 @@
 -- name: operation_feed
--- params: $1 operation uuid, $2 ids for new deliveries uuid[], $3 most of it under way int4, $4 what the last turn skipped int4
+-- params: $1 operation uuid, $2 ids for new deliveries uuid[], $3 most of it under way int4, $4 what the last turn skipped int4,
+--         $5 what of one webhook may be under way in any case int4
 -- returns: items taken int8, re-drives made int8
 -- locks: the operation, the entries it re-drives
 -- called by: maintainer, for a running re-drive: the next items in order, as many as its pace allows. Entry, link, queue,
 --            counts, what is skipped and how far it got are one statement: killed anywhere, it goes on with the next item.
-WITH turn AS MATERIALIZED (
-    SELECT * FROM dlo_operation_turn($1::uuid, cardinality($2::uuid[]), $3::int4, $4::int4)),
-items AS MATERIALIZED (
-    SELECT t.number, t.project_id, t.anew, o.original, i.item, i.entry_id, i.drawer,
-           ($2::uuid[])[i.item - t.fed] AS delivery
-      FROM turn t JOIN bulk_operations o ON o.id = $1::uuid CROSS JOIN LATERAL (
-        SELECT b.item, b.entry_id, b.drawer FROM bulk_items b
-         WHERE b.operation = t.number AND b.item > t.fed AND b.item <= t.fed + t.n
-         ORDER BY b.item) i),
+WITH items AS MATERIALIZED (
+    SELECT t.number, t.project_id, t.anew, o.original, t.item, t.entry_id, t.drawer, ($2::uuid[])[t.nth] AS delivery
+      FROM dlo_operation_take($1::uuid, cardinality($2::uuid[]), $3::int4, $4::int4, $5::int4) t
+      JOIN bulk_operations o ON o.id = $1::uuid),
 looked AS MATERIALIZED (
     SELECT i.number, i.project_id, i.item, i.entry_id, i.delivery, i.original, l.*,
            CASE WHEN i.original AND l.cause = 0 THEN dlo_original(i.project_id, l.drawer, i.entry_id) END AS url_id
@@ -36,8 +32,8 @@ made AS MATERIALIZED (
            CASE WHEN s.cause > 0 THEN s.cause WHEN m.entry_id IS NULL THEN 4 ELSE 0 END::int2 AS cause
       FROM seen s LEFT JOIN moved m ON m.entry_id = s.entry_id),
 linked AS (
-    INSERT INTO redrives (delivery_id, entry_id, entry_drawer, project_id, operation, item)
-    SELECT delivery, entry_id, drawer, project_id, number, item FROM made WHERE cause = 0),
+    INSERT INTO redrives (delivery_id, entry_id, entry_drawer, project_id, operation, item, webhook_id)
+    SELECT delivery, entry_id, drawer, project_id, number, item, webhook_id FROM made WHERE cause = 0),
 targeted AS (
     INSERT INTO redrive_targets (delivery_id, project_id, url_id)
     SELECT delivery, project_id, url_id FROM made WHERE cause = 0 AND url_id IS NOT NULL),

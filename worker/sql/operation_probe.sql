@@ -3,14 +3,20 @@
 -- returns: of the probe's stage: items sent int8, of which succeeded int8, failed int8 (a first attempt that failed counts,
 --          and so does what a circuit holds); what the last of them failed with text
 -- locks: none
--- called by: maintainer, when a stage has been fed whole
+-- called by: maintainer, when a stage has been fed whole, or a circuit keeps it from that
 SELECT count(*) FILTER (WHERE i.outcome IN (0, 1, 2)), count(*) FILTER (WHERE i.outcome = 1),
        count(*) FILTER (WHERE i.outcome = 2 OR x.troubled),
        (SELECT d.last_error FROM bulk_items f JOIN dead_letters d
             ON d.project_id = o.project_id AND d.id = f.made_id AND d.drawer = f.made_drawer
          WHERE f.operation = o.number AND f.outcome = 2 ORDER BY f.item DESC LIMIT 1)
   FROM bulk_operations o
-  JOIN bulk_items i ON i.operation = o.number AND i.item > o.probe_from AND i.item <= o.probe_from + o.probe_size
+  CROSS JOIN LATERAL (
+    SELECT b.* FROM bulk_items b
+     WHERE b.operation = o.number AND b.item > o.probe_from AND b.item <= least(o.probe_from + o.probe_size, o.fed)
+       AND NOT EXISTS (SELECT FROM bulk_lanes l WHERE l.operation = o.number)
+    UNION ALL
+    SELECT b.* FROM bulk_lanes l JOIN bulk_items b ON b.operation = o.number AND b.item >= l.stage_at AND b.item < l.next
+     WHERE l.operation = o.number AND l.stage = o.probe_from) i
   LEFT JOIN LATERAL (
     SELECT EXISTS (SELECT FROM later l WHERE l.project_id = o.project_id AND l.delivery_id = r.delivery_id)
            OR EXISTS (SELECT FROM ready h JOIN breakers b ON b.webhook_id = h.webhook_id AND b.state = 1

@@ -16,6 +16,7 @@ SELECT w.id, w.public_id, w.project_id, w.shard, w.url, w.timeout_ms, w.max_atte
             ELSE (extract(epoch FROM b.next_probe_at - dlo_now()) * 1000)::int8 END,
        b.cooldown_s, b.failures, b.requests,
        b.tripped_by::text, w.signing = 'v1a', w.tls_ca, w.tls_client_sealed,
-       (SELECT p.redaction::text FROM projects p WHERE p.id = w.project_id)
+       (SELECT p.redaction::text FROM projects p WHERE p.id = w.project_id),
+       (w.auto_redrive ->> 'afterSuccesses')::int4
   FROM webhooks w LEFT JOIN breakers b ON b.webhook_id = w.id
  WHERE w.id = ANY($1::int4[])
