@@ -9,6 +9,7 @@
 
 #include "fcgi/entry_view.h"
 #include "fcgi/event_input.h"
+#include "fcgi/event_refusal.h"
 #include "fcgi/event_schemas.h"
 #include "fcgi/handlers.h"
 #include "fcgi/redrive.h"
@@ -38,14 +39,6 @@ static bool allowed(struct call *c)
     return false;
 }
 
-static void refuse(struct call *c, const struct event_input_error *err)
-{
-    struct response_error field = {err->pointer, err->detail};
-    if (err->status == 503)
-        response_header(c->rs, "Retry-After", "1");
-    response_problem(c->rs, err->status, err->code, err->detail, &field, err->pointer[0] ? 1 : 0);
-}
-
 /* What the schema of the entry's type says of the new payload. False: answered. */
 static bool fits_type(struct call *c, const PGresult *entry, const struct event_edit *edit)
 {
@@ -54,7 +47,7 @@ static bool fits_type(struct call *c, const PGresult *entry, const struct event_
     snprintf(as_event.type, sizeof as_event.type, "%s", db_text(entry, 0, ENTRY_COL_TYPE));
     if (event_schemas_check(c, &as_event, &err) == 0)
         return true;
-    refuse(c, &err);
+    event_refusal_answer(c, &err);
     return false;
 }
 
@@ -156,7 +149,7 @@ void edit_redrive(struct call *c)
         return;
     if (event_input_edit(c->rq->body, c->rq->body_len, (size_t)c->who.max_payload_bytes, &edit,
                          &err)) {
-        refuse(c, &err);
+        event_refusal_answer(c, &err);
         return;
     }
     if (ids_parse_any(ID_ENTRY, ID_DELIVERY, text, strlen(text), &id) == IDS_MATCH_NONE) {

@@ -15,6 +15,7 @@
 #include "common/event_type.h"
 #include "common/pg_array.h"
 #include "fcgi/event_input.h"
+#include "fcgi/event_refusal.h"
 #include "fcgi/event_schemas.h"
 #include "fcgi/handlers.h"
 #include "fcgi/idempotency.h"
@@ -69,14 +70,6 @@ static bool dedup_key(const struct event_input *e, const char *idempotency, int 
 }
 
 /* --- answers ------------------------------------------------------------------------------------------------------ */
-
-static void answer_input_error(struct call *c, const struct event_input_error *err)
-{
-    struct response_error field = {err->pointer, err->detail};
-    if (err->status == 503)
-        response_header(c->rs, "Retry-After", "1");
-    response_problem(c->rs, err->status, err->code, err->detail, &field, err->status != 503);
-}
 
 static json_t *result_of(const struct uuid *id, int64_t deliveries)
 {
@@ -232,7 +225,7 @@ void events_post(struct call *c)
     if (event_input_read(c->rq->body, c->rq->body_len, (size_t)c->who.max_payload_bytes, &e.in,
                          &err) ||
         event_schemas_check(c, &e.in, &err)) {
-        answer_input_error(c, &err);
+        event_refusal_answer(c, &err);
         page_count_events(0, 0, 0, 1);
         return;
     }
@@ -396,7 +389,7 @@ static bool read_envelope(struct batch *b)
         json_scan_object(rq->body, rq->body_len, &limits, members, 4, &n, &offset);
     if (r != JSON_SCAN_OK) {
         event_input_scan_error(r, offset, "the body", &err);
-        answer_input_error(b->c, &err);
+        event_refusal_answer(b->c, &err);
         return false;
     }
     for (size_t i = 0; i < n; i++)

@@ -56,11 +56,13 @@ WITH again AS MATERIALIZED (
     RETURNING number, total
 ), items AS (
     INSERT INTO bulk_items (operation, item, drawer, entry_id)
-    SELECT m.number, coalesce(l.before + p.in_lane, p.item), p.drawer, p.id
-      FROM made m
-     CROSS JOIN (SELECT q.*, row_number() OVER (PARTITION BY q.webhook_id ORDER BY q.item) AS in_lane
-                   FROM picked q WHERE q.item <= $12::integer) p
-      LEFT JOIN lanes l ON l.webhook_id = p.webhook_id
+    SELECT m.number, p.item, p.drawer, p.id
+      FROM made m CROSS JOIN picked p
+     WHERE p.item <= $12::integer AND NOT EXISTS (SELECT FROM lanes)
+     UNION ALL
+    SELECT m.number, l.before + row_number() OVER (PARTITION BY p.webhook_id ORDER BY p.item), p.drawer, p.id
+      FROM made m CROSS JOIN picked p JOIN lanes l ON l.webhook_id = p.webhook_id
+     WHERE p.item <= $12::integer AND EXISTS (SELECT FROM lanes)
 ), stood AS (
     INSERT INTO bulk_lanes (operation, webhook_id, first, last, next)
     SELECT m.number, l.webhook_id, l.before + 1, l.before + l.n, l.before + 1 FROM made m CROSS JOIN lanes l

@@ -93,7 +93,7 @@ def test_malformed_calls_are_400(project, kind, body, code):
 
 
 @pytest.mark.parametrize("body, status, code", [
-    ({"target": "original"}, 422, "not-available"), ({"mode": "x"}, 400, "bad-value"),
+    ({"target": "x"}, 400, "bad-value"), ({"mode": "x"}, 400, "bad-value"),
     ({"ratePerSecond": 100000}, 422, "plan-limit"), ({"maxItems": 5_000_001}, 422, "plan-limit"),
     ({"startAt": "2999-01-01T00:00:00Z"}, 422, "out-of-range"),
 ])

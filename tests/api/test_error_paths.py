@@ -31,8 +31,8 @@ CALLS = re.compile(r"\b(?:response_problem|response_field_problem|response_too_m
                    r"fail|wrong)\(")
 # Literals with a hyphen that are no codes.
 OTHERS = {
-    "already-replaying",  # why an entry is not replayable; who asks for a re-drive is given the one under way
     "created-desc", "id-desc", "item-asc", "seen-desc",  # orders of lists
+    "edit-re-drive",  # what an operator can allow
     "dlo-responder", "dlo-waker",  # names of connections
     "key-race", "start-too-far",  # what statements abort with
     "signed-in",  # a scope of routes
@@ -393,6 +393,11 @@ def test_wrong_password_and_too_many_of_them(shop):
     expect(answers[0], 401, "sign-in-failed")
     expect(answers[-1], 429, "too-many-failures")
     assert int(answers[-1].headers["retry-after"]) >= 1
+
+
+def test_edit_that_the_operator_has_not_allowed(shop):
+    body = {"payload": 1, "reason": "r"}
+    expect(shop.project.post(f"/v1/dlq/{shop.entry['id']}/edit-re-drive", body), 403, "capability-off")
 
 
 def test_plan_without_bulk_operations(stack):

@@ -9,8 +9,9 @@
 #
 # Rows: first-page, filter-… (each filter with frequent and rare values, and with one that nothing has), deep-cursor, groups,
 # group, groups-by-…, counts, counts-…, overview, stats, search-…, entry, plan, freeze, export-ndjson, feed,
-# live-beside-redrive (at the usual 100 a second; -500; -2000: the most that a project may), drop-day, drop-day-stall. `firstStep` and `aim` are the p99 of a page, the seconds of a freeze and
-# of a drop, the ms of a stall, the ratio of live traffic.
+# live-beside-redrive (at the usual 100 a second; -500; -2000: the most that a project may), drop-day, drop-day-stall.
+# `firstStep` and `aim` are the p99 of a page, the seconds of a freeze and of a drop, the ms of a stall, the ratio of live
+# traffic.
 set -u
 
 here=$(cd "$(dirname "$0")" && pwd)

@@ -24,6 +24,7 @@ class Office:
         self.project, self.other = stack.project(), stack.project()
         self.receiver = peer.url(peer.path("/ok"))
         self.project.put("/v1/event-types/shop.known", {"description": "known"})
+        stack.operator.patch(f"/v1/projects/{self.project.id}", {"editRedrive": True}, headers={"If-Match": "*"})
         self.make_user()
         self.make_hooks(peer)
         self.make_entries()

@@ -3,6 +3,7 @@ table, and what it reads and sorts is bounded by the page, not by what there is.
 
 import itertools
 import json
+import re
 
 import pytest
 
@@ -173,7 +174,7 @@ def test_freeze_reads_its_set_once_in_order(measured, body):
     total = said["counts"]["total"]
     assert total > 100
     assert not plan.sequential(LEDGER) and plan.read(LEDGER) <= 8 * total + DRAWERS, plan
-    assert plan.sorted() == 0, plan
+    assert plan.sorted() == 0, plan  # of one webhook; of several the set is sorted once, as a lane's items stand together
 
 
 @pytest.mark.parametrize("kind, statement, extra", [("re-drive", "operation_feed", {"ratePerSecond": 1000}),
@@ -184,7 +185,7 @@ def test_items_are_taken_by_their_places(measured, kind, statement, extra):
     stack, project, _ = measured
     stack.sql("UPDATE projects SET bulk_rate = 1000 WHERE id = %s", [project.number])
     plans, said = bulk(measured, kind, {"filters": {"eventType": "type.7"}, "maxItems": 200, **extra})
-    turns = [p for p in plans if "dlo_operation_turn($1" in p.statement]
+    turns = [p for p in plans if re.search(r"dlo_operation_(turn|take)\(\$1", p.statement)]
     assert said["counts"]["total"] == 200 and turns
     for plan in plans:
         assert not plan.sequential(LEDGER + "|ready|later|redrives|bulk_items"), plan

@@ -2,11 +2,11 @@
 
 import pytest
 
+from harness.bulk import OPEN, RESOLVED, fill, goes_on, look, reaches, start, states
 from harness.wait import eventually, stays
-from test_bulk import OPEN, RESOLVED, fill, goes_on, look, reaches, start, states
 
 ANY = {"If-Match": "*"}
-STACK = {"more": "breaker_requests = 5\nbreaker_percent = 50\nbreaker_cooldown = 600\n"}
+STACK = {"more": "breaker_requests = 5\nbreaker_percent = 50\nbreaker_cooldown = 300\n"}
 HELD = 5  # LIMIT_BULK_LEAST_SHARE
 
 
