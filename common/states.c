@@ -78,6 +78,8 @@ const struct operation_transition states_operation[] = {
     {OPERATION_RUNNING, OPERATION_FINISH_WITH_FAILURES, OPERATION_COMPLETED_WITH_FAILURES,
      "every item has ended, some failed"},
     {OPERATION_PAUSED, OPERATION_RESUME, OPERATION_RUNNING, "an operator lets it go on"},
+    {OPERATION_PAUSED, OPERATION_REPLAN, OPERATION_PLANNED,
+     "an operator lets it wait for its time"},
     {OPERATION_PAUSED, OPERATION_CANCEL, OPERATION_CANCELLING, "an operator called it off"},
     {OPERATION_PAUSED, OPERATION_EXPIRE, OPERATION_FAILED, "seven days are over"},
     {OPERATION_PAUSED, OPERATION_FINISH, OPERATION_COMPLETED, "the last ones ended meanwhile"},

@@ -102,6 +102,7 @@ enum operation_event {
     OPERATION_START,  /* its time has come */
     OPERATION_PAUSE,  /* an operator, or its probe */
     OPERATION_RESUME, /* an operator */
+    OPERATION_REPLAN, /* an operator, before its time has come */
     OPERATION_CANCEL, /* an operator */
     OPERATION_EXPIRE, /* seven days are over */
     OPERATION_FINISH, /* every item has ended, none failed */

@@ -257,6 +257,13 @@ static void answer_not_allowed(struct call *c, int state, const char *word)
     response_problem(c->rs, 409, "not-possible", detail, NULL, 0);
 }
 
+/* Who resumes what has not begun lets it wait for its time again. */
+static enum operation_event event_for(const PGresult *res, enum operation_event asked)
+{
+    bool begun = !db_null(res, 0, BULK_COL_STARTED);
+    return asked == OPERATION_RESUME && !begun ? OPERATION_REPLAN : asked;
+}
+
 /* `already`: the state in which it has what is asked for, and the call is answered like the first one. */
 static bool move(struct call *c, enum operation_event event, int already, const char *word)
 {
@@ -266,7 +273,7 @@ static bool move(struct call *c, enum operation_event event, int already, const 
         if (!res)
             return false;
         int state = (int)db_int(res, 0, BULK_COL_STATE);
-        int to = states_operation_next((enum operation_state)state, event);
+        int to = states_operation_next((enum operation_state)state, event_for(res, event));
         PQclear(res);
         if (state == already)
             return true;

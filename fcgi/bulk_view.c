@@ -30,6 +30,7 @@ static const struct column members[] = {
     {"kind", BULK_COL_KIND, COLUMN_NAME, 0, states_operation_kind_name},
     {"state", BULK_COL_STATE, COLUMN_NAME, 0, states_operation_name},
     {"stateReason", BULK_COL_CAUSE, COLUMN_TEXT, 0, NULL},
+    {"cancelledItems", BULK_COL_CANCELLED, COLUMN_INT, 0, NULL}, /* of the skipped */
     {"truncated", BULK_COL_TRUNCATED, COLUMN_BOOL, 0, NULL},
     {"etaSeconds", BULK_COL_ETA, COLUMN_INT, 0, NULL},
     {"name", BULK_COL_NAME, COLUMN_TEXT, 0, NULL},
@@ -44,7 +45,7 @@ static const struct column members[] = {
     {"finishedAt", BULK_COL_FINISHED, COLUMN_TIME, 0, NULL},
 };
 
-/* The first six add up to the total; what was cancelled is among the skipped. */
+/* All but the first add up to it. */
 static const struct column counts[] = {
     {"total", BULK_COL_TOTAL, COLUMN_INT, 0, NULL},
     {"notStarted", BULK_COL_NOT_STARTED, COLUMN_INT, 0, NULL},
@@ -52,7 +53,6 @@ static const struct column counts[] = {
     {"succeeded", BULK_COL_SUCCEEDED, COLUMN_INT, 0, NULL},
     {"failed", BULK_COL_FAILED, COLUMN_INT, 0, NULL},
     {"skipped", BULK_COL_SKIPPED, COLUMN_INT, 0, NULL},
-    {"cancelled", BULK_COL_CANCELLED, COLUMN_INT, 0, NULL},
 };
 
 /* Whole numbers without a point: a client sends 100 and reads 100. */

@@ -35,7 +35,7 @@ static bool allowed(struct call *c)
     response_problem(c->rs, 403, "capability-off",
                      "Dead letters of this project cannot be edited. The operator can allow it.",
                      NULL, 0);
-    json_object_set_new(c->rs->json, "requiredCapability", json_string("edit-re-drive"));
+    json_object_set_new(c->rs->json, "requiredCapability", json_string("editRedrive"));
     return false;
 }
 

@@ -172,8 +172,10 @@ static const struct field fields[FIELDS] = {
                            "fingerprints of 32 hex digits", LEAD("d.fingerprint", "bytea")},
     [FIELD_REPLAYABLE] =
         {"replayable", NULL, NULL, 0, NULL, NULL,
-         "(d.state = 1 AND EXISTS (SELECT FROM webhooks w WHERE w.project_id = $1"
-         " AND w.id = d.webhook_id AND w.enabled AND w.deleted_at IS NULL)) = ?::boolean"},
+         /* what is in the system scope has no webhook, and can be routed again */
+         "(d.state = 1 AND (d.webhook_id = 0 OR EXISTS (SELECT FROM webhooks w WHERE w.project_id "
+         "= $1"
+         " AND w.id = d.webhook_id AND w.enabled AND w.deleted_at IS NULL))) = ?::boolean"},
     [FIELD_INTENTIONAL] = {"intentional", NULL, NULL, 0, NULL, NULL, "d.intentional = ?::boolean"},
     [FIELD_FROM] = {"from", NULL, NULL, 0, NULL, NULL, "d.created_at >= ?::timestamptz"},
     [FIELD_TO] = {"to", NULL, NULL, 0, NULL, NULL, "d.created_at < ?::timestamptz"},
@@ -409,7 +411,7 @@ static const char *words_of(const struct entry_filter *f, int i)
     const struct entry_filter_value *value = &f->fields[i];
     if (i == FIELD_INTENTIONAL && value->text[0] == 't')
         return " AND d.intentional";
-    if (i == FIELD_REPLAYABLE && value->text[0] == 'f' && only_open(f))
+    if (i == FIELD_REPLAYABLE && value->text[0] == 'f' && only_open(f) && !f->system)
         return " AND EXISTS (SELECT FROM webhooks w WHERE w.project_id = $1"
                " AND (NOT w.enabled OR w.deleted_at IS NOT NULL))";
     if (i == FIELD_GENERATION && !int2_has_zero(&value->values))
@@ -567,7 +569,7 @@ bool entry_filter_of_groups(const struct entry_filter *f)
 {
     for (int i = 0; i < FIELDS; i++)
         if (f->fields[i].given && i != FIELD_STATE && i != FIELD_WEBHOOK && i != FIELD_STATUS &&
-            i != FIELD_FINGERPRINT)
+            i != FIELD_REASON && i != FIELD_FINGERPRINT)
             return false;
     return only_open(f) && !f->system && !f->q;
 }
@@ -577,6 +579,7 @@ void entry_filter_bind_groups(const struct entry_filter *f, struct db_args *args
     bind_value(args, &f->fields[FIELD_WEBHOOK]);
     bind_value(args, &f->fields[FIELD_STATUS]);
     bind_value(args, &f->fields[FIELD_FINGERPRINT]);
+    bind_value(args, &f->fields[FIELD_REASON]);
 }
 
 /* --- totals ----------------------------------------------------------------------------------------------------- */

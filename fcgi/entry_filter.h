@@ -75,7 +75,7 @@ void entry_filter_release(struct entry_filter *f);
 
 /* Whether it is about what is open and asks for nothing but what a fingerprint is made of: counters of groups know it. */
 bool entry_filter_of_groups(const struct entry_filter *f);
-/* Its webhooks, statuses and fingerprints as three parameters, NULL where any. */
+/* Its webhooks, statuses, fingerprints and reasons as four parameters, NULL where any. */
 void entry_filter_bind_groups(const struct entry_filter *f, struct db_args *args);
 
 /* Appends a select of whole rows, newest first, at most `rows`, after the key (NULL: from the start). */

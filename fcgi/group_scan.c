@@ -81,7 +81,7 @@ static enum db_status count(struct call *c, struct entry_filter *f, const struct
                " FROM whole LEFT JOIN g ON true"
                " LEFT JOIN LATERAL (SELECT o.* FROM %s o WHERE o.project_id = $1"
                " AND o.id = whole.ids[g.i] AND o.drawer = whole.drawers[g.i]",
-               groups, f->system ? "system_entries" : "dead_letters");
+               groups + 1, f->system ? "system_entries" : "dead_letters");
     entry_drawers_add(&f->drawers, "o.drawer", &sql);
     buf_add_str(&sql,
                 " LIMIT 1) d ON true"
@@ -133,11 +133,14 @@ void group_scan_answer(struct list *l, struct entry_filter *f, const struct grou
     if (!route_db_ok(l->call, count(l->call, f, key, l->limit, &res)))
         return;
     json_t *data = json_array();
-    for (int row = 0; row < PQntuples(res) && !db_null(res, row, COL_COUNT); row++)
+    for (int row = 0; row < PQntuples(res) && row < l->limit && !db_null(res, row, COL_COUNT);
+         row++)
         json_array_append_new(data, group_of(res, row, key));
     list_extra(l, "searched", json_integer(db_int(res, 0, COL_SCANNED)));
     list_extra(l, "searchedTo", column_value(res, 0, &reached));
-    list_extra(l, "complete", json_boolean(db_int(res, 0, COL_SCANNED) < LIMIT_GROUP_ROWS));
+    list_extra(
+        l, "complete",
+        json_boolean(db_int(res, 0, COL_SCANNED) < LIMIT_GROUP_ROWS && PQntuples(res) <= l->limit));
     list_extra(l, "countedAt", column_instant(column_us(res, 0, COL_NOW)));
     list_answer(l, data, NULL, 0);
     PQclear(res);

@@ -259,6 +259,7 @@ static PGresult *find_group(struct call *c, unsigned char fingerprint[FINGERPRIN
         db_args_text(&args, NULL);
     db_args_binary(&args, one.bytes.data, one.bytes.len);
     db_args_text(&args, NULL);
+    db_args_text(&args, NULL);
     db_args_bool(&args, true);
     enum db_status status = db_run(c->desk->db, &fcgi_sql[FCGI_SQL_GROUP_ROWS], &args, &res);
     pg_array_release(&one);

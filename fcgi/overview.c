@@ -60,10 +60,14 @@ static const struct column waiting[] = {
 
 /* overview_groups.sql */
 static const struct column group[] = {
-    {"fingerprint", 0, COLUMN_TEXT, 0, NULL}, {"reason", 1, COLUMN_NAME, 0, states_reason_name},
-    {"statusCode", 2, COLUMN_CODE, 0, NULL},  {"webhookId", 3, COLUMN_ID, ID_WEBHOOK, NULL},
-    {"count", 4, COLUMN_INT, 0, NULL},        {"lastError", 5, COLUMN_TEXT, 0, NULL},
-    {"firstSeenAt", 6, COLUMN_TIME, 0, NULL}, {"lastSeenAt", 7, COLUMN_TIME, 0, NULL},
+    {"fingerprint", 0, COLUMN_TEXT, 0, NULL},
+    {"failureReason", 1, COLUMN_NAME, 0, states_reason_name},
+    {"lastStatusCode", 2, COLUMN_CODE, 0, NULL},
+    {"webhookId", 3, COLUMN_ID, ID_WEBHOOK, NULL},
+    {"count", 4, COLUMN_INT, 0, NULL},
+    {"lastError", 5, COLUMN_TEXT, 0, NULL},
+    {"firstSeenAt", 6, COLUMN_TIME, 0, NULL},
+    {"lastSeenAt", 7, COLUMN_TIME, 0, NULL},
 };
 
 static enum db_status run(struct call *c, enum fcgi_sql statement, PGresult **res)

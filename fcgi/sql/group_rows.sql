@@ -5,7 +5,8 @@
 -- before anything is looked up for its rows. Takes no locks. Called by GET /v1/dlq/groups and /v1/dlq/groups/{fp}.
 --
 -- $1 project  $2 most rows  $3 and $4 last seen and fingerprint of the row before, or NULL  $5 webhooks, public ids, or NULL
--- $6 statuses or NULL  $7 fingerprints or NULL  $8 triage states or NULL  $9 whether those without open entries too
+-- $6 statuses or NULL  $7 fingerprints or NULL  $8 reasons or NULL  $9 triage states or NULL
+-- $10 whether those without open entries too
 -- => the columns of enum group_column
 SELECT encode(g.fingerprint, 'hex') AS fingerprint, g.fingerprint_version, w.public_id, g.reason, g.last_status,
        greatest(g.open, 0) AS open, g.total, g.first_seen_at, g.last_seen_at, b.hour, b.day, b.week, e.id, e.drawer,
@@ -19,8 +20,9 @@ SELECT encode(g.fingerprint, 'hex') AS fingerprint, g.fingerprint_version, w.pub
                 OR r.webhook_id IN (SELECT h.id FROM webhooks h WHERE h.project_id = $1 AND h.public_id = ANY ($5::uuid[])))
            AND ($6::smallint[] IS NULL OR r.last_status = ANY ($6::smallint[]))
            AND ($7::bytea[] IS NULL OR r.fingerprint = ANY ($7::bytea[]))
-           AND ($8::text[] IS NULL OR r.state = ANY ($8::text[]))
-           AND ($9::boolean OR r.open > 0)
+           AND ($8::smallint[] IS NULL OR r.reason = ANY ($8::smallint[]))
+           AND ($9::text[] IS NULL OR r.state = ANY ($9::text[]))
+           AND ($10::boolean OR r.open > 0)
          ORDER BY r.last_seen_at DESC, r.fingerprint
          LIMIT $2) g
   LEFT JOIN webhooks w ON w.project_id = $1 AND w.id = g.webhook_id

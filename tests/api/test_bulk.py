@@ -273,7 +273,7 @@ def test_cancelled_redrive_is_a_cancelled_item_and_its_entry_open(project, lette
     item = eventually(lambda: items(project, op, outcome="sent"))[0]
     assert project.post(f"/v1/deliveries/{item['deliveryId']}/cancel").status == 200
     after = ended(project, op)
-    assert after["counts"]["cancelled"] == after["counts"]["skipped"] == 1 and after["state"] == "completed"
+    assert after["cancelledItems"] == after["counts"]["skipped"] == 1 and after["state"] == "completed"
     assert items(project, op)[0]["outcome"] == "cancelled" and items(project, op)[0]["deliveryId"] == item["deliveryId"]
     assert project.entry(letters[0]["id"])["state"] == "open"
 
@@ -366,7 +366,9 @@ def test_pause_resume_cancel(project, planned):
     assert act(project, planned, "resume").status == 409
     assert act(project, planned, "pause").json()["state"] == "paused"
     assert act(project, planned, "pause").status == 200
-    assert act(project, planned, "resume").json()["state"] == "running"
+    assert act(project, planned, "resume").json()["state"] == "planned"  # its time has not come
+    stays(lambda: operation(project, planned)["counts"]["notStarted"] == 3, 1.2)
+    project.stack.sql("UPDATE bulk_operations SET start_at = dlo_now() WHERE project_id = %s", [project.number])
     ended(project, planned)
     for what in ("pause", "resume", "cancel"):
         got = act(project, planned, what)
@@ -394,10 +396,12 @@ def test_rate_is_changed(project, planned):
 def test_acts_are_audited(project, planned):
     act(project, planned, "pause")
     act(project, planned, "resume")
+    project.stack.sql("UPDATE bulk_operations SET start_at = dlo_now() WHERE project_id = %s", [project.number])
     ended(project, planned)
     rows = project.get("/v1/audit", query={"object": planned["id"]}).json()["data"]
-    assert [r["action"] for r in rows][::-1] == ["operation.create", "operation.pause", "operation.resume", "operation.finish"]
-    assert rows[0]["actor"] == "worker" and rows[1]["actor"].startswith("key_")
+    assert [r["action"] for r in rows][::-1] == ["operation.create", "operation.pause", "operation.resume",
+                                                "operation.start", "operation.finish"]
+    assert rows[0]["actor"] == "worker" and rows[2]["actor"].startswith("key_")
 
 
 def test_list_and_its_filters(project, planned):

@@ -58,7 +58,7 @@ def test_it_is_off_until_the_operator_allows_it(stack, peer):
     project = stack.project()
     entry = project.dead_letter(peer)
     got = edit(project, entry)
-    assert got.status == 403 and got.json()["requiredCapability"] == "edit-re-drive"
+    assert got.status == 403 and got.json()["requiredCapability"] == "editRedrive"
     assert project.get("/v1/plan").json()["capabilities"]["editRedrive"] is False
     allow(project)
     assert project.get("/v1/plan").json()["capabilities"]["editRedrive"] is True

@@ -32,7 +32,6 @@ CALLS = re.compile(r"\b(?:response_problem|response_field_problem|response_too_m
 # Literals with a hyphen that are no codes.
 OTHERS = {
     "created-desc", "id-desc", "item-asc", "seen-desc",  # orders of lists
-    "edit-re-drive",  # what an operator can allow
     "dlo-responder", "dlo-waker",  # names of connections
     "key-race", "start-too-far",  # what statements abort with
     "signed-in",  # a scope of routes

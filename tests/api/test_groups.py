@@ -82,6 +82,18 @@ def test_groups_of_a_filter(shop, query, counts):
     assert got["complete"] is True
 
 
+def test_more_groups_than_the_limit_are_told_of(shop):
+    for by, n in (("customerExternalId", 5), ("webhookId", 2)):
+        got = shop.project.get("/v1/dlq/groups", query={"groupBy": by, "limit": n - 1}).json()
+        assert len(got["data"]) == n - 1 and got["complete"] is False
+        assert shop.project.get("/v1/dlq/groups", query={"groupBy": by, "limit": n}).json()["complete"] is True
+
+
+def test_reason_is_counted_by_fingerprint(shop):
+    got = groups(shop.project, failureReason="5xx")
+    assert [(g["failureReason"], g["total"], g["state"]) for g in got] == [("http_5xx", 1, "open")]
+
+
 def test_keys_are_what_the_filter_takes(shop):
     for by in ("webhookId", "failureReason", "statusCode", "eventType", "fingerprint", "classification"):
         for group in groups(shop.project, groupBy=by, **{"from": "-1h"}):

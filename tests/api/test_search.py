@@ -146,6 +146,11 @@ def test_pages_of_the_system_scope(lost):
     assert [r["id"] for r in first["data"] + rest["data"]] == [r["id"] for r in lost.entries(scope="system")]
 
 
+def test_what_can_be_routed_again_is_replayable(lost):
+    rows = lost.entries(scope="system", replayable="true")
+    assert len(rows) == 3 and all(r["replayable"] for r in rows) and lost.entries(scope="system", replayable="false") == []
+
+
 def test_search_in_the_system_scope(lost):
     assert len(search(lost, scope="system", q='"n": 1}')["data"]) == 1
 

@@ -44,7 +44,7 @@ test("each situation has its sentence, and green says why it is green", async ()
 
 test("them or us, what is about to be lost, and the causes are told apart", async () => {
   const page = await signedIn(browser);
-  const group = { fingerprint: "0".repeat(32), reason: "http_5xx", statusCode: 503, webhookId: "whk_00000000000000000000000001", count: 300, lastError: "HTTP 503", firstSeenAt: NOW, lastSeenAt: NOW };
+  const group = { fingerprint: "0".repeat(32), failureReason: "http_5xx", lastStatusCode: 503, webhookId: "whk_00000000000000000000000001", count: 300, lastError: "HTTP 503", firstSeenAt: NOW, lastSeenAt: NOW };
   await verdictOf(page, { open: 318, webhooksAffected: 187, topGroups: [group], expiring: { count: 318, firstAt: "2026-11-22T08:12:30.000Z" } });
   const numbers = await page.locator(".numbers").innerText();
   assert.match(numbers, /187 of 214\s+most are hit: perhaps it is us/);

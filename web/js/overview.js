@@ -154,8 +154,8 @@ function cause(group, most) {
   const name = directory.nameOf(group.webhookId);
   return h("a.cause", { href: router.link("entries", "", { fingerprint: group.fingerprint }), title: `Show the ${format.plural(group.count, "entry", "entries")} with this cause` },
     h("span.tally", format.number(group.count), h("span.bar", { vars: { "--share": group.count / most } })),
-    h("span", badge.reason(group.reason, group.statusCode)),
+    h("span", badge.reason(group.failureReason, group.lastStatusCode)),
     h("span.strong.clip", { title: name }, name),
-    h("span.template.clip.muted", group.lastError || reasons.reasonSentence(group.reason)),
+    h("span.template.clip.muted", group.lastError || reasons.reasonSentence(group.failureReason)),
     h("span.when", "last ", clock.ago(group.lastSeenAt), " · first ", clock.ago(group.firstSeenAt)));
 }
