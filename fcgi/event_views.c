@@ -163,7 +163,9 @@ static bool add_payload(struct call *c, const PGresult *event, const struct uuid
     if (!route_db_ok(c, db_run(c->desk->db, &fcgi_sql[FCGI_SQL_EVENT_PAYLOAD], &args, &res)))
         return false;
     unsigned char *payload = PQntuples(res) == 1 ? db_bytes(res, 0, 0, &n) : NULL;
-    if (payload)
+    if (payload && n == 0) /* no JSON is that short: it went with its only dead letter */
+        json_object_set_new(to, "payloadPurged", json_true());
+    else if (payload)
         attempt_view_bytes(to, "payload", payload, n);
     PQfreemem(payload);
     PQclear(res);

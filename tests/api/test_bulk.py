@@ -332,6 +332,23 @@ def test_purge_of_one_leaves_a_tombstone(project, letters):
     assert row["action"] == "dlq.purge"
 
 
+def test_purge_leaves_no_copy_elsewhere(project, peer):
+    """Not with the delivery, nor with the event, unless others have got it too."""
+    told = peer.url(peer.path("/status/400?body=secret-answer"))
+    for _ in range(2):
+        project.webhook(told, eventTypes=["shared"])
+    alone, shared = project.dead_letter(peer), project.event(type="shared", payload={"card": 1})["eventId"]
+    twice = eventually(lambda: len(e := project.entries(eventType="shared")) == 2 and e)
+    for entry in (alone, twice[0]):
+        assert project.delete(f"/v1/dlq/{entry['id']}").status == 204
+        (attempt,) = project.get(f"/v1/deliveries/{entry['deliveryId']}").json()["attempts"]
+        assert not attempt["response"]["body"] and not attempt["request"]["headers"] and attempt["statusCode"] == 400
+    event = project.get(f"/v1/events/{alone['eventId']}").json()
+    assert event["payload"] is None and event["encoding"] is None and event["payloadPurged"] is True
+    assert project.get(f"/v1/events/{shared}").json()["payload"] == '{"card": 1}'
+    assert "secret-answer" in project.get(f"/v1/deliveries/{twice[1]['deliveryId']}").json()["attempts"][0]["response"]["body"]
+
+
 def test_purge_of_one_keeps_the_reason(project, letters):
     assert project.call("DELETE", f"/v1/dlq/{letters[0]['id']}", {"reason": "why"}).status == 204
     assert project.get(f"/v1/dlq/{letters[0]['id']}").json()["purged"]["reason"] == "why"
