@@ -148,6 +148,15 @@ def test_plan_names_causes(project, letters):
     assert plan(project, "purge", {"all": True})["eligible"] == 3
 
 
+def test_repeated_id_is_one_entry(project, letters):
+    ids = [letters[0]["id"]] * 3 + [letters[1]["id"], letters[1]["id"][4:].upper(), str(uuid.uuid4())]
+    got = plan(project, "purge", {"ids": ids})
+    assert (got["matched"], got["eligible"], got["notFound"]) == (2, 2, 1)
+    op = made(project, "purge", {"ids": ids, "expectTotal": 2})
+    assert op["counts"]["total"] == 2 and op["query"]["ids"] == 3
+    assert ended(project, op)["counts"]["succeeded"] == 2 and entries_in(project, "open") == 1
+
+
 def test_plan_counts_what_expires_before_its_turn(project, letters):
     at_once = plan(project, "re-drive", {"all": True, "ratePerSecond": 100})
     slowly = plan(project, "re-drive", {"all": True, "ratePerSecond": 0.01})
