@@ -102,6 +102,29 @@ def test_what_a_rule_refuses(project, body, status, code):
     assert got.status == status and got.code == code, got
 
 
+FILTERS = ["webhookId", "subscriptionId", "channel", "eventType", "customerExternalId", "externalId", "eventId", "failureReason",
+           "classification", "statusCode", "state", "replayable", "intentional", "fingerprint", "generation", "from", "to",
+           "occurredFrom", "occurredTo", "expiresBefore", "scope", "q"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", FILTERS)
+def test_empty_array_beside_another_filter_widens_nothing(project, kind, name):
+    other = {"channel": "c"} if name != "channel" else {"eventType": "e"}
+    for filters in ({**other, name: []}, {name: [], **other}):
+        got = start(project, kind, {"filters": filters, "reason": "r"})
+        assert got.status == 400 and got.code in ("bad-filter", "wrong-type") and got.pointers() == [f"/filters/{name}"], got
+        assert project.post(f"/v1/dlq/bulk-{kind}", {"filters": filters, "dryRun": True}).status == 400
+    assert project.rows("bulk_operations") == 0
+
+
+@pytest.mark.parametrize("path", ["/v1/dlq", "/v1/dlq/export", "/v1/dlq/groups", "/v1/stats"])
+def test_empty_value_in_a_query_widens_nothing(project, path):
+    for query in ("webhookId=", "webhookId=,", "eventType=e&webhookId[]="):
+        got = project.get(f"{path}?{query}", headers={"Accept": "application/x-ndjson, application/json"})
+        assert got.status == 400, (query, got)
+
+
 @pytest.mark.parametrize("name", ["mode", "target", "probe"])
 def test_members_of_redrives_alone_are_400_elsewhere(project, name):
     assert start(project, "purge", {"all": True, name: True}).code == "unknown-field"
