@@ -104,6 +104,13 @@ CREATE FUNCTION dlo_audit_payload(payload bytea) RETURNS jsonb LANGUAGE sql STAB
                               CASE WHEN octet_length(payload) <= 262144 THEN convert_from(payload, 'UTF8') END)
 $$;
 
+-- A re-drive is over: its row, wherever it is by now, as of now.
+CREATE FUNCTION dlo_redrive_end(delivery uuid) RETURNS SETOF redrives LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN QUERY DELETE FROM redrives x WHERE x.delivery_id = delivery RETURNING x.*;
+END
+$$;
+
 -- As before, but for what is sent as it was: also the bytes of a re-drive that died before its first request.
 CREATE OR REPLACE FUNCTION dlo_item_look(project integer, in_drawer integer, entry uuid, anew boolean)
 RETURNS TABLE (cause smallint, drawer integer, webhook_id integer, shard smallint, event_id uuid, channel text,
