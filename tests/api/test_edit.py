@@ -157,6 +157,19 @@ def test_one_that_fails_is_an_entry_of_the_next_generation(project, sent):
     assert edit(project, again).status == 202
 
 
+def test_status_in_the_end_is_that_of_its_entry_also_from_another_day(project, peer, sent, clock):
+    hook, entry = sent
+    clock("2 days")
+    edit(project, entry)
+    ends(project, entry, "refailed")
+    again = project.entries()[0]
+    assert project.delivery(entry["deliveryId"])["effectiveStatus"] == "failed"
+    project.patch(f"/v1/webhooks/{hook['id']}", {"url": peer.url(peer.path())}, headers=ANY)
+    project.post(f"/v1/dlq/{again['id']}/re-drive")
+    ends(project, again, "resolved")
+    assert project.delivery(entry["deliveryId"])["effectiveStatus"] == "delivered"
+
+
 def test_retries_are_its_own(project, peer, held):
     path = peer.path("/flaky/1")
     project.patch(f"/v1/webhooks/{held['webhookId']}", {"url": peer.url(path), "maxAttempts": 2, "retrySchedule": [1]}, headers=ANY)
