@@ -104,6 +104,64 @@ CREATE FUNCTION dlo_audit_payload(payload bytea) RETURNS jsonb LANGUAGE sql STAB
                               CASE WHEN octet_length(payload) <= 262144 THEN convert_from(payload, 'UTF8') END)
 $$;
 
+-- Those payloads are kept no longer than the entry's own: a project's retention, or until it, or what its re-drive became,
+-- is purged. Lengths and hashes stay. The indexes hold the rows that have payloads yet.
+CREATE INDEX audit_log_edits ON audit_log (project_id, at) WHERE action = 'dlq.edit' AND detail -> 'before' ? 'payload';
+CREATE INDEX audit_log_edited ON audit_log (project_id, object) WHERE action = 'dlq.edit' AND detail -> 'before' ? 'payload';
+
+CREATE FUNCTION dlo_erased(detail jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT (detail #- '{before,payload}' #- '{after,payload}') || '{"payloadErased": true}'
+$$;
+
+-- A hundred a call: each may be half a MiB. From one project that has some to the next.
+CREATE FUNCTION dlo_cut_edits() RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+    WITH RECURSIVE has AS (
+        (SELECT l.project_id FROM audit_log l
+          WHERE l.action = 'dlq.edit' AND l.detail -> 'before' ? 'payload' AND l.project_id > 0 ORDER BY l.project_id LIMIT 1)
+        UNION ALL
+        SELECT n.project_id FROM has h CROSS JOIN LATERAL (
+            SELECT l.project_id FROM audit_log l
+             WHERE l.action = 'dlq.edit' AND l.detail -> 'before' ? 'payload' AND l.project_id > h.project_id
+             ORDER BY l.project_id LIMIT 1) n),
+    due AS MATERIALIZED (
+        SELECT x.id FROM has h JOIN projects p ON p.id = h.project_id CROSS JOIN LATERAL (
+            SELECT l.id FROM audit_log l
+             WHERE l.action = 'dlq.edit' AND l.detail -> 'before' ? 'payload' AND l.project_id = h.project_id
+               AND l.at < dlo_now() - make_interval(secs => p.retention_s)
+             ORDER BY l.at LIMIT 100) x
+         LIMIT 100),
+    cut AS (UPDATE audit_log l SET detail = dlo_erased(l.detail) FROM due WHERE l.id = due.id RETURNING 1)
+    SELECT count(*) FROM cut
+$$;
+REVOKE EXECUTE ON FUNCTION dlo_cut_edits() FROM PUBLIC;
+
+-- Bodies are deleted by a purge alone; drawers are dropped, and carried bodies are updated. The settings: whoever purges
+-- has none but places left (dlo_tids_settle).
+CREATE FUNCTION bodies_purged() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+SET enable_indexscan = on SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+    g record;
+    made edits;
+BEGIN
+    FOR g IN SELECT o.project_id, o.drawer, o.id FROM gone o
+              WHERE EXISTS (SELECT FROM audit_log l WHERE l.project_id = o.project_id AND l.action = 'dlq.edit'
+                               AND l.detail -> 'before' ? 'payload') LOOP
+        SELECT e.* INTO made
+          FROM (SELECT d.delivery_id FROM dead_letters d
+                 WHERE d.project_id = g.project_id AND d.id = g.id AND d.drawer = g.drawer LIMIT 1) d
+          JOIN edits e ON e.delivery_id = d.delivery_id;
+        UPDATE audit_log l SET detail = dlo_erased(l.detail)
+         WHERE l.project_id = g.project_id AND l.action = 'dlq.edit' AND l.detail -> 'before' ? 'payload'
+           AND l.object = ANY (ARRAY[dlo_id('dlq', g.id), dlo_id('dlq', made.entry_id)])
+           AND (l.object = dlo_id('dlq', g.id) OR l.detail ->> 'delivery' = made.delivery_id::text);
+    END LOOP;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER bodies_purged AFTER DELETE ON dead_letter_bodies REFERENCING OLD TABLE AS gone
+    FOR EACH STATEMENT EXECUTE FUNCTION bodies_purged();
+
 -- A re-drive is over: its row, wherever it is by now, as of now.
 CREATE FUNCTION dlo_redrive_end(delivery uuid) RETURNS SETOF redrives LANGUAGE plpgsql AS $$
 BEGIN
@@ -152,7 +210,9 @@ BEGIN
     END IF;
     IF worker <> current_user THEN
         EXECUTE format('GRANT INSERT, DELETE ON redrive_targets TO %I', worker);
-        EXECUTE format('GRANT DELETE ON webhook_urls, edits TO %I', worker);
+        EXECUTE format('GRANT DELETE ON webhook_urls TO %I', worker);
+        EXECUTE format('GRANT DELETE ON edits TO %I', worker);
+        EXECUTE format('GRANT EXECUTE ON FUNCTION dlo_cut_edits() TO %I', worker);
     END IF;
 END
 $$;

@@ -17,4 +17,4 @@ WITH a AS (DELETE FROM idempotency_keys WHERE created_at < dlo_now() - interval 
               AND NOT EXISTS (SELECT FROM redrive_targets t WHERE t.url_id = u.id)),
      i AS (DELETE FROM edits e USING projects p
             WHERE p.id = e.project_id AND e.created_at < dlo_now() - make_interval(secs => 2 * p.retention_s))
-SELECT dlo_cut_audit()
+SELECT dlo_cut_audit(), dlo_cut_edits()
