@@ -39,16 +39,25 @@ ALTER TABLE bulk_operations ADD COLUMN original boolean NOT NULL DEFAULT false; 
 ALTER TABLE bulk_items DROP CONSTRAINT bulk_items_cause_check,
     ADD CONSTRAINT bulk_items_cause_check CHECK (cause BETWEEN 0 AND 10) NOT VALID; -- wider: nothing to look through
 
+-- Takes those of these URLs away that nothing goes to. One that a re-drive is just being sent to stays: who writes that
+-- holds the row, and the look behind the lock sees who has written it.
+CREATE FUNCTION dlo_cut_urls(ids integer[]) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    held integer[] := ARRAY(SELECT u.id FROM webhook_urls u WHERE u.id = ANY (ids) FOR UPDATE SKIP LOCKED);
+BEGIN
+    DELETE FROM webhook_urls u
+     WHERE u.id = ANY (held) AND NOT EXISTS (SELECT FROM redrive_targets t WHERE t.url_id = u.id);
+END
+$$;
+
 -- A hundred of a webhook; beyond them the oldest that nothing goes to any more.
 CREATE FUNCTION webhooks_moved() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO webhook_urls (project_id, webhook_id, url, since)
     VALUES (OLD.project_id, OLD.id, OLD.url,
             coalesce((SELECT max(u.until) FROM webhook_urls u WHERE u.webhook_id = OLD.id), OLD.created_at));
-    DELETE FROM webhook_urls u
-     WHERE u.webhook_id = OLD.id
-       AND u.id <= (SELECT x.id FROM webhook_urls x WHERE x.webhook_id = OLD.id ORDER BY x.id DESC OFFSET 100 LIMIT 1)
-       AND NOT EXISTS (SELECT FROM redrive_targets t WHERE t.url_id = u.id);
+    PERFORM dlo_cut_urls(ARRAY(
+        SELECT u.id FROM webhook_urls u WHERE u.webhook_id = OLD.id ORDER BY u.id DESC OFFSET 100));
     RETURN NULL;
 END
 $$;
@@ -205,12 +214,12 @@ CREATE FUNCTION dlo_grant(api text, worker text) RETURNS void LANGUAGE plpgsql S
 BEGIN
     PERFORM dlo_grant_before_targets(api, worker);
     IF api <> current_user THEN
-        EXECUTE format('GRANT INSERT, DELETE ON webhook_urls TO %I', api);
+        EXECUTE format('GRANT INSERT, UPDATE, DELETE ON webhook_urls TO %I', api);
         EXECUTE format('GRANT INSERT ON redrive_targets, edits TO %I', api);
     END IF;
     IF worker <> current_user THEN
         EXECUTE format('GRANT INSERT, DELETE ON redrive_targets TO %I', worker);
-        EXECUTE format('GRANT DELETE ON webhook_urls TO %I', worker);
+        EXECUTE format('GRANT UPDATE, DELETE ON webhook_urls TO %I', worker);
         EXECUTE format('GRANT DELETE ON edits TO %I', worker);
         EXECUTE format('GRANT EXECUTE ON FUNCTION dlo_cut_edits() TO %I', worker);
     END IF;

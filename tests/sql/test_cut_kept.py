@@ -75,6 +75,26 @@ def test_nothing_to_erase_reads_an_index_alone(owner):
     assert before is not None
 
 
+def test_url_that_a_redrive_is_just_being_sent_to_stays(cluster, database, owner, worker):
+    """The cut passes it by, and cuts the others."""
+    project = owner.execute("INSERT INTO projects (public_id, name, plan, retention_s) VALUES (gen_random_uuid(), 't', 'growth', 86400)"
+                            " RETURNING id").fetchone()[0]
+    hook = owner.execute("""
+        INSERT INTO webhooks (public_id, project_id, shard, url, event_types, channels, customer_ids, header_names, secret_sealed,
+                              timeout_ms, max_attempts, retry_schedule, max_concurrency, expected_statuses, hold_budget_s, enabled)
+        VALUES (gen_random_uuid(), %s, 0, 'http://x.test/', '{}', '{}', '{}', '{}', '', 1, 1, '{}', 1, '{}', 1, true)
+        RETURNING id""", [project]).fetchone()[0]
+    urls = [owner.execute("INSERT INTO webhook_urls (project_id, webhook_id, url, since, until) VALUES (%s, %s, 'http://y.test/',"
+                          " '2020-01-01', '2020-01-02') RETURNING id", [project, hook]).fetchone()[0] for _ in range(2)]
+    with cluster.connect("dlo_owner", database) as sender, sender.transaction():
+        sender.execute("INSERT INTO redrive_targets (delivery_id, project_id, url_id) VALUES (gen_random_uuid(), %s, %s)", [project, urls[0]])
+        worker.execute("SET statement_timeout = '5s'")
+        worker.execute(CUT)
+    assert [row[0] for row in owner.execute("SELECT id FROM webhook_urls WHERE project_id = %s", [project])] == [urls[0]]
+    worker.execute(CUT)
+    assert owner.execute("SELECT count(*) FROM webhook_urls WHERE project_id = %s", [project]).fetchone()[0] == 1
+
+
 @pytest.mark.parametrize("function", ["dlo_cut_edits()", "dlo_cut_audit()"])
 def test_clients_side_may_not_cut(cluster, database, function):
     with cluster.connect("dlo_api", database) as conn, pytest.raises(Exception, match="permission denied"):
