@@ -4,7 +4,8 @@ import pytest
 
 from harness.statement import all_statements
 
-CUT = next(s.text for s in all_statements("worker") if s.name == "cut_kept")
+STATEMENTS = {s.name: s.text for s in all_statements("worker")}
+CUT = STATEMENTS["cut_kept"]
 
 
 @pytest.fixture
@@ -106,3 +107,14 @@ def test_worker_itself_may_not_change_the_audit(worker, statement):
     with pytest.raises(Exception, match="permission denied"):
         worker.execute(statement)
 
+
+def test_groups_without_open_entries_are_bounded_also_when_a_count_has_drifted(owner, worker):
+    project = owner.execute("INSERT INTO projects (public_id, name, plan, retention_s) VALUES (gen_random_uuid(), 't', 'growth', 86400)"
+                            " RETURNING id").fetchone()[0]
+    owner.execute("""INSERT INTO dlq_groups (project_id, fingerprint, open, total, first_seen_at, last_seen_at)
+                     SELECT %s, decode(md5(g::text), 'hex'), CASE WHEN g < 3 THEN -1 WHEN g < 5 THEN 1 ELSE 0 END, 1, dlo_now(),
+                            dlo_now() + g * interval '1 s'
+                       FROM generate_series(1, 510) g""", [project])
+    assert worker.execute(STATEMENTS["cut_groups"]).fetchone()[0] == 8
+    left = owner.execute("SELECT open, count(*) FROM dlq_groups WHERE project_id = %s GROUP BY 1 ORDER BY 1", [project]).fetchall()
+    assert left == [(0, 500), (1, 2)]
