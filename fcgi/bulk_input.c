@@ -80,24 +80,6 @@ bool bulk_input_rate(struct call *c, const json_t *body, enum operation_kind kin
     return false;
 }
 
-static bool read_choice(struct call *c, const json_t *body, const char *name, const char *first,
-                        const char *second, bool *is_second)
-{
-    char pointer[32];
-    const char *value;
-    if (!fields_string(c, body, name, 1, 32, &value))
-        return false;
-    if (!value)
-        return true;
-    *is_second = strcmp(value, second) == 0;
-    if (*is_second || strcmp(value, first) == 0)
-        return true;
-    snprintf(pointer, sizeof pointer, "/%s", name);
-    response_field_problem(c->rs, 400, "bad-value", pointer, "%s is \"%s\" or \"%s\".", name, first,
-                           second);
-    return false;
-}
-
 static bool read_start(struct call *c, const json_t *body, struct bulk_pace *pace)
 {
     int64_t us;
@@ -141,8 +123,8 @@ bool bulk_input_pace(struct bulk_pace *pace, struct call *c, const json_t *body,
     const char *name, *reason;
     if (!only_redrives(c, body, kind) || !bulk_input_rate(c, body, kind, limits, &pace->rate) ||
         !fields_bool(c, body, "probe", &pace->probe) || !read_start(c, body, pace) ||
-        !read_choice(c, body, "mode", "snapshot", "current", &pace->anew) ||
-        !read_choice(c, body, "target", "current", "original", &pace->original) ||
+        !fields_choice(c, body, "mode", "snapshot", "current", &pace->anew) ||
+        !fields_choice(c, body, "target", "current", "original", &pace->original) ||
         !fields_string(c, body, "name", 1, NAME_MAX_BYTES, &name) ||
         !fields_string(c, body, "reason", 1, REASON_MAX_BYTES, &reason))
         return false;
@@ -176,8 +158,8 @@ static bool parse_ids(struct call *c, const json_t *ids, struct uuid *out)
     json_t *item;
     json_array_foreach(ids, i, item)
     {
-        if (!json_is_string(item) || ids_parse(ID_ENTRY, json_string_value(item),
-                                               json_string_length(item), &out[i]) != 0) {
+        if (!json_is_string(item) ||
+            ids_parse(ID_ENTRY, json_string_value(item), json_string_length(item), &out[i]) != 0) {
             char pointer[32];
             snprintf(pointer, sizeof pointer, "/ids/%zu", i);
             return refuse(c, 400, "malformed-id", pointer, "That is not the id of a dead letter.");
