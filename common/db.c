@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/pg_array.h"
 
 #define PREPARED_MAX 512
 #define TEXTS_MAX 128
@@ -289,6 +290,14 @@ void db_args_uuid(struct db_args *a, const struct uuid *u)
 void db_args_binary(struct db_args *a, const void *p, size_t n)
 {
     add(a, p, n, 1);
+}
+
+void db_args_array(struct db_args *a, const struct pg_array *array)
+{
+    if (array && array->count)
+        add(a, array->bytes.data, array->bytes.len, 1);
+    else
+        add(a, NULL, 0, 0);
 }
 
 bool db_null(const PGresult *r, int row, int col)

@@ -60,6 +60,8 @@ void db_args_bytes(struct db_args *a, const void *p, size_t n); /* bytea; p NULL
 void db_args_uuid(struct db_args *a, const struct uuid *u);     /* NULL: SQL NULL */
 /* A value in the type's binary form, or text that is not NUL-terminated (format 0 needs a NUL, so 1 is used for both). */
 void db_args_binary(struct db_args *a, const void *p, size_t n);
+struct pg_array;
+void db_args_array(struct db_args *a, const struct pg_array *array); /* NULL or empty: SQL NULL */
 
 /* Runs one statement. On DB_OK *res is the result (PQclear is the caller's), also for statements without rows. */
 enum db_status db_run(struct db *db, const struct sql_statement *s, const struct db_args *a,

@@ -11,6 +11,7 @@
 #include <arpa/inet.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -626,4 +627,16 @@ int fingerprint_compute(const struct uuid *webhook, const char *reason, int stat
     if (out->text_len == 0 && error_code != NULL)
         use_code(error_code, out);
     return hash_parts(webhook, reason, status, out);
+}
+
+int fingerprint_parse(const char *text, size_t len, unsigned char out[FINGERPRINT_BYTES])
+{
+    if (len != 2 * FINGERPRINT_BYTES || strspn(text, "0123456789abcdefABCDEF") < len)
+        return -1;
+    for (size_t i = 0; i < FINGERPRINT_BYTES; i++) {
+        char pair[3] = {text[2 * i], text[2 * i + 1], '\0'};
+
+        out[i] = (unsigned char)strtoul(pair, NULL, 16);
+    }
+    return 0;
 }

@@ -40,6 +40,9 @@ int fingerprint_compute(const struct uuid *webhook, const char *reason, int stat
                         const char *content_type, const void *body, size_t len,
                         const char *error_code, struct fingerprint *out);
 
+/* 32 hex digits of either case, len bytes before a NUL. Returns 0, or -1 for anything else; out is then untouched. */
+int fingerprint_parse(const char *text, size_t len, unsigned char out[FINGERPRINT_BYTES]);
+
 /* The masking alone, of len bytes of any encoding; out is NUL-terminated. Returns the length. */
 size_t fingerprint_mask(const char *in, size_t len, char out[FINGERPRINT_TEXT_MAX + 1]);
 

@@ -110,6 +110,18 @@ static size_t find(const struct json_path_set *set, const char *name, size_t len
     return low;
 }
 
+/* All of its bytes: \u0000 in a path is one of them. NULL: out of memory. */
+static char *copy_name(const char *name, size_t len)
+{
+    char *copy = malloc(len + 1);
+
+    if (copy != NULL) {
+        memcpy(copy, name, len);
+        copy[len] = '\0';
+    }
+    return copy;
+}
+
 /* The entry of a name or (NULL) an index, made if need be. NULL: out of memory. */
 static struct wanted *want(struct json_path_set *set, const char *name, size_t len)
 {
@@ -123,7 +135,7 @@ static struct wanted *want(struct json_path_set *set, const char *name, size_t l
     if (more == NULL)
         return NULL;
     set->wanted = more;
-    if (name != NULL && (w.name = strndup(name, len)) == NULL)
+    if (name != NULL && (w.name = copy_name(name, len)) == NULL)
         return NULL;
     memmove(more + at + 1, more + at, (set->nwanted++ - at) * sizeof *more);
     more[at] = w;

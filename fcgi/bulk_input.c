@@ -80,24 +80,6 @@ bool bulk_input_rate(struct call *c, const json_t *body, enum operation_kind kin
     return false;
 }
 
-static bool read_choice(struct call *c, const json_t *body, const char *name, const char *first,
-                        const char *second, bool *is_second)
-{
-    char pointer[32];
-    const char *value;
-    if (!fields_string(c, body, name, 1, 32, &value))
-        return false;
-    if (!value)
-        return true;
-    *is_second = strcmp(value, second) == 0;
-    if (*is_second || strcmp(value, first) == 0)
-        return true;
-    snprintf(pointer, sizeof pointer, "/%s", name);
-    response_field_problem(c->rs, 400, "bad-value", pointer, "%s is \"%s\" or \"%s\".", name, first,
-                           second);
-    return false;
-}
-
 static bool read_start(struct call *c, const json_t *body, struct bulk_pace *pace)
 {
     int64_t us;
@@ -141,8 +123,8 @@ bool bulk_input_pace(struct bulk_pace *pace, struct call *c, const json_t *body,
     const char *name, *reason;
     if (!only_redrives(c, body, kind) || !bulk_input_rate(c, body, kind, limits, &pace->rate) ||
         !fields_bool(c, body, "probe", &pace->probe) || !read_start(c, body, pace) ||
-        !read_choice(c, body, "mode", "snapshot", "current", &pace->anew) ||
-        !read_choice(c, body, "target", "current", "original", &pace->original) ||
+        !fields_choice(c, body, "mode", "snapshot", "current", &pace->anew) ||
+        !fields_choice(c, body, "target", "current", "original", &pace->original) ||
         !fields_string(c, body, "name", 1, NAME_MAX_BYTES, &name) ||
         !fields_string(c, body, "reason", 1, REASON_MAX_BYTES, &reason))
         return false;
@@ -153,31 +135,55 @@ bool bulk_input_pace(struct bulk_pace *pace, struct call *c, const json_t *body,
 
 /* --- which ------------------------------------------------------------------------------------------------------ */
 
-static bool read_ids(struct bulk_input *in, struct call *c, const json_t *ids)
+static int compare_ids(const void *a, const void *b)
+{
+    return memcmp(a, b, sizeof(struct uuid));
+}
+
+/* Each once, however often it was sent. */
+static void keep_ids(struct bulk_input *in, struct uuid *ids, size_t n)
+{
+    qsort(ids, n, sizeof *ids, compare_ids);
+    for (size_t i = 0; i < n; i++)
+        if (i == 0 || compare_ids(&ids[i - 1], &ids[i]) != 0)
+            pg_array_uuid(&in->ids, &ids[i]);
+    in->by_ids = true;
+    in->given_ids = in->ids.count;
+    json_object_set_new(in->query, "ids", json_integer(in->given_ids));
+}
+
+static bool parse_ids(struct call *c, const json_t *ids, struct uuid *out)
 {
     size_t i;
     json_t *item;
+    json_array_foreach(ids, i, item)
+    {
+        if (!json_is_string(item) ||
+            ids_parse(ID_ENTRY, json_string_value(item), json_string_length(item), &out[i]) != 0) {
+            char pointer[32];
+            snprintf(pointer, sizeof pointer, "/ids/%zu", i);
+            return refuse(c, 400, "malformed-id", pointer, "That is not the id of a dead letter.");
+        }
+    }
+    return true;
+}
+
+static bool read_ids(struct bulk_input *in, struct call *c, const json_t *ids)
+{
     if (!json_is_array(ids))
         return refuse(c, 400, "wrong-type", "/ids", "ids must be an array of ids.");
     if (json_array_size(ids) == 0)
         return refuse(c, 400, "empty-filter", "/ids", "ids must name at least one dead letter.");
     if (json_array_size(ids) > LIMIT_BULK_IDS)
         return refuse(c, 400, "out-of-range", "/ids", "ids has at most 10,000 items.");
-    json_array_foreach(ids, i, item)
-    {
-        struct uuid id;
-        if (!json_is_string(item) ||
-            ids_parse(ID_ENTRY, json_string_value(item), json_string_length(item), &id) != 0) {
-            char pointer[32];
-            snprintf(pointer, sizeof pointer, "/ids/%zu", i);
-            return refuse(c, 400, "malformed-id", pointer, "That is not the id of a dead letter.");
-        }
-        pg_array_uuid(&in->ids, &id);
-    }
-    in->by_ids = true;
-    in->given_ids = (int64_t)json_array_size(ids);
-    json_object_set_new(in->query, "ids", json_integer(in->given_ids));
-    return true;
+    struct uuid *read = calloc(json_array_size(ids), sizeof *read);
+    if (!read)
+        return route_db_ok(c, DB_FAILED);
+    bool ok = parse_ids(c, ids, read);
+    if (ok)
+        keep_ids(in, read, json_array_size(ids));
+    free(read);
+    return ok;
 }
 
 static bool known_filter(const char *name)

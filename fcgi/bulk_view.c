@@ -85,14 +85,6 @@ json_t *bulk_view_row(const PGresult *res, int row)
     return operation;
 }
 
-static void add_array(struct db_args *args, const struct pg_array *array)
-{
-    if (array && array->count)
-        db_args_binary(args, array->bytes.data, array->bytes.len);
-    else
-        db_args_text(args, NULL);
-}
-
 enum db_status bulk_view_rows(struct call *c, const struct bulk_which *which, PGresult **res)
 {
     struct db_args args;
@@ -101,8 +93,8 @@ enum db_status bulk_view_rows(struct call *c, const struct bulk_which *which, PG
     db_args_int(&args, which->most);
     db_args_uuid(&args, which->id);
     db_args_uuid(&args, which->below);
-    add_array(&args, which->kinds);
-    add_array(&args, which->states);
+    db_args_array(&args, which->kinds);
+    db_args_array(&args, which->states);
     db_args_text(&args, which->from);
     db_args_text(&args, which->to);
     return db_run(c->desk->db, &fcgi_sql[FCGI_SQL_BULK_ROWS], &args, res);

@@ -8,13 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/fingerprint.h"
 #include "common/limits.h"
 #include "common/states.h"
 #include "fcgi/column.h"
 #include "fcgi_sql.h"
 
 #define VALUES_BYTES 65536
-#define FINGERPRINT_HEX 32
 #define Q_MIN_BYTES 2
 #define Q_MAX_BYTES 200
 #define VISIBLE                                                                                    \
@@ -125,13 +125,9 @@ static bool small_value(struct pg_array *to, const char *text, size_t len)
 
 static bool fingerprint_value(struct pg_array *to, const char *text, size_t len)
 {
-    unsigned char bytes[FINGERPRINT_HEX / 2];
-    if (len != FINGERPRINT_HEX || strspn(text, "0123456789abcdefABCDEF") != len)
+    unsigned char bytes[FINGERPRINT_BYTES];
+    if (fingerprint_parse(text, len, bytes) != 0)
         return false;
-    for (size_t i = 0; i < sizeof bytes; i++) {
-        char pair[3] = {text[2 * i], text[2 * i + 1], '\0'};
-        bytes[i] = (unsigned char)strtoul(pair, NULL, 16);
-    }
     pg_array_bytes(to, bytes, sizeof bytes);
     return true;
 }

@@ -130,6 +130,22 @@ bool fields_bool(struct call *c, const json_t *o, const char *name, bool *out)
     return true;
 }
 
+bool fields_choice(struct call *c, const json_t *o, const char *name, const char *first,
+                   const char *second, bool *is_second)
+{
+    char what[80];
+    const char *value;
+    if (!fields_string(c, o, name, 1, 32, &value))
+        return false;
+    if (!value)
+        return true;
+    *is_second = strcmp(value, second) == 0;
+    if (*is_second || strcmp(value, first) == 0)
+        return true;
+    snprintf(what, sizeof what, "is \"%s\" or \"%s\"", first, second);
+    return wrong(c, name, "bad-value", what);
+}
+
 bool fields_strings(struct call *c, const json_t *o, const char *name, size_t max_items, size_t max,
                     const json_t **out)
 {

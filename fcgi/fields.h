@@ -33,6 +33,9 @@ bool fields_int(struct call *c, const json_t *o, const char *name, int64_t min, 
                 int64_t *out);
 /* true or false; *out is left as it is when absent. */
 bool fields_bool(struct call *c, const json_t *o, const char *name, bool *out);
+/* One of two words; *is_second is left as it is when absent. */
+bool fields_choice(struct call *c, const json_t *o, const char *name, const char *first,
+                   const char *second, bool *is_second);
 /* An array of at most max_items strings of 1..max bytes; *out borrowed, NULL when absent. */
 bool fields_strings(struct call *c, const json_t *o, const char *name, size_t max_items, size_t max,
                     const json_t **out);

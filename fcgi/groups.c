@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/fingerprint.h"
 #include "common/limits.h"
 #include "common/states.h"
 #include "fcgi/column.h"
@@ -19,7 +20,6 @@
 #include "fcgi_sql.h"
 
 #define N(a) (sizeof(a) / sizeof *(a))
-#define FINGERPRINT_BYTES 16
 #define SAMPLES 5
 #define TRIAGE_BYTES 256
 
@@ -103,18 +103,6 @@ struct group_cursor {
     unsigned char fingerprint[FINGERPRINT_BYTES];
 };
 
-static bool read_hex(const char *text, unsigned char out[FINGERPRINT_BYTES])
-{
-    if (strlen(text) != 2 * FINGERPRINT_BYTES ||
-        strspn(text, "0123456789abcdefABCDEF") != 2 * FINGERPRINT_BYTES)
-        return false;
-    for (size_t i = 0; i < FINGERPRINT_BYTES; i++) {
-        char pair[3] = {text[2 * i], text[2 * i + 1], '\0'};
-        out[i] = (unsigned char)strtoul(pair, NULL, 16);
-    }
-    return true;
-}
-
 static bool is_triage(const char *state)
 {
     static const char *const states[] = {"open", "acknowledged", "parked", "resolved"};
@@ -174,7 +162,8 @@ static void answer_groups(struct list *l, const PGresult *res)
         json_array_append_new(data, group_of(res, row));
     if (n) {
         next.last_seen_us = column_us(res, n - 1, COL_LAST);
-        read_hex(db_text(res, n - 1, COL_FINGERPRINT), next.fingerprint);
+        const char *last = db_text(res, n - 1, COL_FINGERPRINT);
+        (void)fingerprint_parse(last, strlen(last), next.fingerprint);
         list_extra(l, "countedAt", column_instant(column_us(res, 0, COL_COUNTED_AT)));
     }
     list_extra(l, "complete", json_true());
@@ -246,7 +235,7 @@ static PGresult *find_group(struct call *c, unsigned char fingerprint[FINGERPRIN
     PGresult *res;
     struct db_args args;
     struct pg_array one;
-    if (!read_hex(c->args[0], fingerprint)) {
+    if (fingerprint_parse(c->args[0], strlen(c->args[0]), fingerprint) != 0) {
         route_not_found(c);
         return NULL;
     }

@@ -236,6 +236,10 @@ static int object_values(struct list *l, const char *name, const char **out, int
 {
     const json_t *member = member_of(l, name);
     int n = 0, count = !member ? 0 : json_is_array(member) ? (int)json_array_size(member) : 1;
+    if (member && count == 0) {
+        empty_value(l, name);
+        return -1;
+    }
     for (int i = 0; i < count; i++) {
         const json_t *value = json_is_array(member) ? json_array_get(member, (size_t)i) : member;
         const char *text = n < max ? text_of(l, value) : NULL;

@@ -145,31 +145,14 @@ enum redrive_outcome redrive_run(struct call *c, const struct uuid *id, enum red
 
 /* --- over HTTP -------------------------------------------------------------------------------------------------- */
 
-/* A choice of two; the first unless said otherwise. False: answered. */
-static bool read_choice(struct call *c, const json_t *body, const char *name, const char *first,
-                        const char *second, bool *is_second)
-{
-    char pointer[32];
-    const char *value;
-    if (!fields_string(c, body, name, 1, 32, &value))
-        return false;
-    *is_second = is(value, second);
-    if (!value || *is_second || is(value, first))
-        return true;
-    snprintf(pointer, sizeof pointer, "/%s", name);
-    response_field_problem(c->rs, 400, "bad-value", pointer, "%s is \"%s\" or \"%s\".", name, first,
-                           second);
-    return false;
-}
-
 static bool read_body(struct call *c, enum redrive_mode *mode, enum redrive_target *target)
 {
     static const char *const known[] = {"mode", "target", NULL};
     bool current = false, original = false;
     json_t *body = route_body_object(c);
     bool ok = body && fields_known(c, body, known, NULL) &&
-              read_choice(c, body, "mode", "snapshot", "current", &current) &&
-              read_choice(c, body, "target", "current", "original", &original);
+              fields_choice(c, body, "mode", "snapshot", "current", &current) &&
+              fields_choice(c, body, "target", "current", "original", &original);
     json_decref(body);
     *mode = current ? REDRIVE_CURRENT : REDRIVE_SNAPSHOT;
     *target = original ? REDRIVE_TO_ORIGINAL : REDRIVE_TO_CURRENT;

@@ -102,14 +102,6 @@ static bool question_read(struct list *l, struct question *q)
            read_webhooks(l, "subscriptionId", &q->webhooks) && read_reasons(l, &q->reasons);
 }
 
-static void add_array(struct db_args *args, const struct pg_array *array)
-{
-    if (array->count)
-        db_args_binary(args, array->bytes.data, array->bytes.len);
-    else
-        db_args_text(args, NULL);
-}
-
 static void answer_buckets(struct list *l, const struct question *q, const PGresult *res)
 {
     static const struct column members[] = {
@@ -141,8 +133,8 @@ static void answer(struct list *l, const struct question *q)
     db_args_text(&args, q->from);
     db_args_text(&args, q->to);
     db_args_int(&args, q->step_s);
-    add_array(&args, &q->webhooks);
-    add_array(&args, &q->reasons);
+    db_args_array(&args, &q->webhooks);
+    db_args_array(&args, &q->reasons);
     db_args_int(&args, LIMIT_STATS_ROWS + 1);
     if (!route_db_ok(c, db_run(c->desk->db, &fcgi_sql[FCGI_SQL_STATS_BUCKETS], &args, &res)))
         return;

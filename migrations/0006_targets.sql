@@ -39,16 +39,25 @@ ALTER TABLE bulk_operations ADD COLUMN original boolean NOT NULL DEFAULT false; 
 ALTER TABLE bulk_items DROP CONSTRAINT bulk_items_cause_check,
     ADD CONSTRAINT bulk_items_cause_check CHECK (cause BETWEEN 0 AND 10) NOT VALID; -- wider: nothing to look through
 
+-- Takes those of these URLs away that nothing goes to. One that a re-drive is just being sent to stays: who writes that
+-- holds the row, and the look behind the lock sees who has written it.
+CREATE FUNCTION dlo_cut_urls(ids integer[]) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    held integer[] := ARRAY(SELECT u.id FROM webhook_urls u WHERE u.id = ANY (ids) FOR UPDATE SKIP LOCKED);
+BEGIN
+    DELETE FROM webhook_urls u
+     WHERE u.id = ANY (held) AND NOT EXISTS (SELECT FROM redrive_targets t WHERE t.url_id = u.id);
+END
+$$;
+
 -- A hundred of a webhook; beyond them the oldest that nothing goes to any more.
 CREATE FUNCTION webhooks_moved() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO webhook_urls (project_id, webhook_id, url, since)
     VALUES (OLD.project_id, OLD.id, OLD.url,
             coalesce((SELECT max(u.until) FROM webhook_urls u WHERE u.webhook_id = OLD.id), OLD.created_at));
-    DELETE FROM webhook_urls u
-     WHERE u.webhook_id = OLD.id
-       AND u.id <= (SELECT x.id FROM webhook_urls x WHERE x.webhook_id = OLD.id ORDER BY x.id DESC OFFSET 100 LIMIT 1)
-       AND NOT EXISTS (SELECT FROM redrive_targets t WHERE t.url_id = u.id);
+    PERFORM dlo_cut_urls(ARRAY(
+        SELECT u.id FROM webhook_urls u WHERE u.webhook_id = OLD.id ORDER BY u.id DESC OFFSET 100));
     RETURN NULL;
 END
 $$;
@@ -104,6 +113,71 @@ CREATE FUNCTION dlo_audit_payload(payload bytea) RETURNS jsonb LANGUAGE sql STAB
                               CASE WHEN octet_length(payload) <= 262144 THEN convert_from(payload, 'UTF8') END)
 $$;
 
+-- Those payloads are kept no longer than the entry's own: a project's retention, or until it, or what its re-drive became,
+-- is purged. Lengths and hashes stay. The indexes hold the rows that have payloads yet.
+CREATE INDEX audit_log_edits ON audit_log (project_id, at) WHERE action = 'dlq.edit' AND detail -> 'before' ? 'payload';
+CREATE INDEX audit_log_edited ON audit_log (project_id, object) WHERE action = 'dlq.edit' AND detail -> 'before' ? 'payload';
+
+CREATE FUNCTION dlo_erased(detail jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT (detail #- '{before,payload}' #- '{after,payload}') || '{"payloadErased": true}'
+$$;
+
+-- A hundred a call: each may be half a MiB. From one project that has some to the next.
+CREATE FUNCTION dlo_cut_edits() RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+    WITH RECURSIVE has AS (
+        (SELECT l.project_id FROM audit_log l
+          WHERE l.action = 'dlq.edit' AND l.detail -> 'before' ? 'payload' AND l.project_id > 0 ORDER BY l.project_id LIMIT 1)
+        UNION ALL
+        SELECT n.project_id FROM has h CROSS JOIN LATERAL (
+            SELECT l.project_id FROM audit_log l
+             WHERE l.action = 'dlq.edit' AND l.detail -> 'before' ? 'payload' AND l.project_id > h.project_id
+             ORDER BY l.project_id LIMIT 1) n),
+    due AS MATERIALIZED (
+        SELECT x.id FROM has h JOIN projects p ON p.id = h.project_id CROSS JOIN LATERAL (
+            SELECT l.id FROM audit_log l
+             WHERE l.action = 'dlq.edit' AND l.detail -> 'before' ? 'payload' AND l.project_id = h.project_id
+               AND l.at < dlo_now() - make_interval(secs => p.retention_s)
+             ORDER BY l.at LIMIT 100) x
+         LIMIT 100),
+    cut AS (UPDATE audit_log l SET detail = dlo_erased(l.detail) FROM due WHERE l.id = due.id RETURNING 1)
+    SELECT count(*) FROM cut
+$$;
+REVOKE EXECUTE ON FUNCTION dlo_cut_edits() FROM PUBLIC;
+
+-- Bodies are deleted by a purge alone; drawers are dropped, and carried bodies are updated. The settings: whoever purges
+-- has none but places left (dlo_tids_settle).
+CREATE FUNCTION bodies_purged() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+SET enable_indexscan = on SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+    g record;
+    made edits;
+BEGIN
+    FOR g IN SELECT o.project_id, o.drawer, o.id FROM gone o
+              WHERE EXISTS (SELECT FROM audit_log l WHERE l.project_id = o.project_id AND l.action = 'dlq.edit'
+                               AND l.detail -> 'before' ? 'payload') LOOP
+        SELECT e.* INTO made
+          FROM (SELECT d.delivery_id FROM dead_letters d
+                 WHERE d.project_id = g.project_id AND d.id = g.id AND d.drawer = g.drawer LIMIT 1) d
+          JOIN edits e ON e.delivery_id = d.delivery_id;
+        UPDATE audit_log l SET detail = dlo_erased(l.detail)
+         WHERE l.project_id = g.project_id AND l.action = 'dlq.edit' AND l.detail -> 'before' ? 'payload'
+           AND l.object = ANY (ARRAY[dlo_id('dlq', g.id), dlo_id('dlq', made.entry_id)])
+           AND (l.object = dlo_id('dlq', g.id) OR l.detail ->> 'delivery' = made.delivery_id::text);
+    END LOOP;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER bodies_purged AFTER DELETE ON dead_letter_bodies REFERENCING OLD TABLE AS gone
+    FOR EACH STATEMENT EXECUTE FUNCTION bodies_purged();
+
+-- A re-drive is over: its row, wherever it is by now, as of now.
+CREATE FUNCTION dlo_redrive_end(delivery uuid) RETURNS SETOF redrives LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN QUERY DELETE FROM redrives x WHERE x.delivery_id = delivery RETURNING x.*;
+END
+$$;
+
 -- As before, but for what is sent as it was: also the bytes of a re-drive that died before its first request.
 CREATE OR REPLACE FUNCTION dlo_item_look(project integer, in_drawer integer, entry uuid, anew boolean)
 RETURNS TABLE (cause smallint, drawer integer, webhook_id integer, shard smallint, event_id uuid, channel text,
@@ -140,12 +214,14 @@ CREATE FUNCTION dlo_grant(api text, worker text) RETURNS void LANGUAGE plpgsql S
 BEGIN
     PERFORM dlo_grant_before_targets(api, worker);
     IF api <> current_user THEN
-        EXECUTE format('GRANT INSERT, DELETE ON webhook_urls TO %I', api);
+        EXECUTE format('GRANT INSERT, UPDATE, DELETE ON webhook_urls TO %I', api);
         EXECUTE format('GRANT INSERT ON redrive_targets, edits TO %I', api);
     END IF;
     IF worker <> current_user THEN
         EXECUTE format('GRANT INSERT, DELETE ON redrive_targets TO %I', worker);
-        EXECUTE format('GRANT DELETE ON webhook_urls, edits TO %I', worker);
+        EXECUTE format('GRANT UPDATE, DELETE ON webhook_urls TO %I', worker);
+        EXECUTE format('GRANT DELETE ON edits TO %I', worker);
+        EXECUTE format('GRANT EXECUTE ON FUNCTION dlo_cut_edits() TO %I', worker);
     END IF;
 END
 $$;

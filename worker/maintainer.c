@@ -70,14 +70,10 @@ static void fold(struct db *db)
         ;
 }
 
-/* Entries whose time came leave the counts, project by project. Planned anew for each, that was 90 ms (measured): there
- * are many drawers, and many indexes on each. */
-static void sweep(struct db *db)
+static void sweep_projects(struct db *db)
 {
     PGresult *res;
-    if (db_command(db, "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off") !=
-            DB_OK ||
-        db_run(db, &worker_sql[WORKER_SQL_SWEEP_PROJECTS], NULL, &res) != DB_OK)
+    if (db_run(db, &worker_sql[WORKER_SQL_SWEEP_PROJECTS], NULL, &res) != DB_OK)
         return;
     for (int i = 0; i < PQntuples(res) && !stop_asked; i++) {
         int64_t n = number_for(db, WORKER_SQL_DLQ_SWEEP, db_int(res, i, 0));
@@ -86,6 +82,16 @@ static void sweep(struct db *db)
                      (long long)db_int(res, i, 0));
     }
     PQclear(res);
+}
+
+/* Entries whose time came leave the counts, project by project. Planned anew for each, that was 90 ms (measured): there
+ * are many drawers, and many indexes on each. */
+static void sweep(struct db *db)
+{
+    if (db_command(db, "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off") !=
+        DB_OK)
+        return;
+    sweep_projects(db);
     (void)db_command(db, "RESET plan_cache_mode; RESET enable_seqscan");
 }
 

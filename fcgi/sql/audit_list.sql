@@ -18,12 +18,13 @@ WITH page AS (
      ORDER BY l.id DESC
      LIMIT $2::integer
 ), weighed AS (
-    SELECT p.*, sum(CASE WHEN p.action = 'dlq.edit' THEN (p.detail #>> '{before,bytes}')::bigint
-                                                       + (p.detail #>> '{after,bytes}')::bigint END) OVER (ORDER BY p.id DESC) AS bytes
+    SELECT p.*, sum(CASE WHEN $9::boolean AND p.action = 'dlq.edit' AND NOT p.detail ? 'payloadErased'
+                         THEN (p.detail #>> '{before,bytes}')::bigint + (p.detail #>> '{after,bytes}')::bigint
+                         ELSE 0 END) OVER (ORDER BY p.id DESC) AS bytes
       FROM page p
 )
 SELECT w.id, dlo_iso(w.at), w.actor, w.action, w.object,
-       CASE WHEN w.action <> 'dlq.edit' OR ($9::boolean AND w.bytes <= 4194304) THEN w.detail
+       CASE WHEN w.action <> 'dlq.edit' OR ($9::boolean AND (w.bytes <= 4194304 OR w.detail ? 'payloadErased')) THEN w.detail
             ELSE (w.detail #- '{before,payload}' #- '{after,payload}')
                  || jsonb_build_object(CASE WHEN $9::boolean THEN 'payloadOmitted' ELSE 'payloadHidden' END, true) END,
        w.request_id

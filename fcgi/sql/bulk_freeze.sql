@@ -2,11 +2,11 @@
 --
 -- Makes an operation over the set that matches now: ids and drawers, oldest first, numbered. One statement and no
 -- transaction around it; what matches later is not in it. The inner select says which: what stands here takes ids, filters
--- put their own between the two marks (their parameters begin where the ids stand), and so does retry-failed. A re-drive of
--- several webhooks gets a lane for each, in which its items stand together. A key that
--- was used within a day makes nothing: that operation is answered. Aborts with count-changed, start-too-far or
--- too-many-operations. Locks: none but its own new rows. Called by POST /v1/dlq/bulk-… and
--- /v1/bulk-operations/{id}/retry-failed.
+-- put their own between the two marks (their parameters begin where the ids stand), and so does retry-failed. The LIMIT
+-- has each id looked up: sorts are off, and = ANY was a walk through the whole ledger in its order. A re-drive of several
+-- webhooks gets a lane for each, in which its items stand together. A key that was used within a day makes nothing: that
+-- operation is answered. Aborts with count-changed, start-too-far or too-many-operations. Locks: none but its own new rows.
+-- Called by POST /v1/dlq/bulk-… and /v1/bulk-operations/{id}/retry-failed.
 --
 -- $1 project  $2 new id  $3 kind  $4 name  $5 reason  $6 what was asked for, JSON  $7 whose failed items  $8 actor
 -- $9 Idempotency-Key or NULL  $10 today's transform  $11 items a second or NULL  $12 most items  $13 expected total or NULL
@@ -24,8 +24,12 @@ WITH again AS MATERIALIZED (
     SELECT x.id, x.drawer, x.webhook_id, row_number() OVER () AS item
       FROM (
         /*<*/
-        SELECT d.id, d.drawer, d.webhook_id FROM dead_letters d
-         WHERE d.project_id = $1 AND d.id = ANY ($20::uuid[])
+        SELECT d.id, d.drawer, d.webhook_id
+          FROM (SELECT DISTINCT g.id FROM unnest($20::uuid[]) AS g(id)) k
+         CROSS JOIN LATERAL (
+            SELECT o.id, o.drawer, o.created_at, o.webhook_id FROM dead_letters o
+             WHERE o.project_id = $1 AND o.id = k.id
+             LIMIT 1) d
          ORDER BY d.created_at, d.id
         /*>*/
            ) x

@@ -14,8 +14,12 @@ WITH p AS MATERIALIZED (
     SELECT x.webhook_id, x.state, x.created_at, row_number() OVER () AS item
       FROM (
         /*<*/
-        SELECT d.id, d.drawer, d.created_at, d.webhook_id, d.state FROM dead_letters d
-         WHERE d.project_id = $1 AND d.id = ANY ($7::uuid[])
+        SELECT d.id, d.drawer, d.created_at, d.webhook_id, d.state
+          FROM (SELECT DISTINCT g.id FROM unnest($7::uuid[]) AS g(id)) k
+         CROSS JOIN LATERAL (
+            SELECT o.id, o.drawer, o.created_at, o.webhook_id, o.state FROM dead_letters o
+             WHERE o.project_id = $1 AND o.id = k.id
+             LIMIT 1) d
          ORDER BY d.created_at, d.id
         /*>*/
            ) x

@@ -2,16 +2,23 @@
 --
 -- Writes the merged settings of a PATCH, if nobody else changed the row since it was read. Enabling forgets why it was
 -- disabled. Another URL, or enabling, closes an open circuit: its owner sees the change and forgets what it knew. The
--- trigger counts the version and tells the senders. Locks: the row. Called by PATCH /v1/webhooks/{id}.
+-- trigger counts the version and tells the senders. Locks: the row, before it the project's if $dlq is among its channels or
+-- becomes one of them: a trigger will write there, and PUT …/redaction goes that way too. Called by PATCH /v1/webhooks/{id}.
 --
 -- $1 project  $2 public id  $3 version the settings were merged with  $4 settings: a JSON object of columns
 -- $5 whether the headers change  $6 headers, sealed, or NULL  $7 a new secret, sealed, or NULL: signing is as it was
 -- $8 whether the client certificate changes  $9 client certificate and key, sealed, or NULL  $10 actor
 -- $11 id as shown  $12 audit detail  $13 request id
 -- => the row as JSON; no row: the version has moved on, or the webhook is gone
-WITH hook AS (
+WITH listening AS MATERIALIZED (
+    SELECT id FROM projects
+     WHERE id = $1 AND ($4::jsonb -> 'channels' ? '$dlq'
+                        OR EXISTS (SELECT FROM webhooks w WHERE w.project_id = $1 AND w.public_id = $2 AND '$dlq' = ANY (w.channels)))
+       FOR NO KEY UPDATE
+), hook AS (
     SELECT * FROM webhooks
-     WHERE project_id = $1 AND public_id = $2 AND version = $3 AND deleted_at IS NULL
+     WHERE (SELECT count(*) FROM listening) >= 0
+       AND project_id = $1 AND public_id = $2 AND version = $3 AND deleted_at IS NULL
        FOR UPDATE
 ), changed AS (
     UPDATE webhooks w

@@ -102,6 +102,29 @@ def test_what_a_rule_refuses(project, body, status, code):
     assert got.status == status and got.code == code, got
 
 
+FILTERS = ["webhookId", "subscriptionId", "channel", "eventType", "customerExternalId", "externalId", "eventId", "failureReason",
+           "classification", "statusCode", "state", "replayable", "intentional", "fingerprint", "generation", "from", "to",
+           "occurredFrom", "occurredTo", "expiresBefore", "scope", "q"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", FILTERS)
+def test_empty_array_beside_another_filter_widens_nothing(project, kind, name):
+    other = {"channel": "c"} if name != "channel" else {"eventType": "e"}
+    for filters in ({**other, name: []}, {name: [], **other}):
+        got = start(project, kind, {"filters": filters, "reason": "r"})
+        assert got.status == 400 and got.code in ("bad-filter", "wrong-type") and got.pointers() == [f"/filters/{name}"], got
+        assert project.post(f"/v1/dlq/bulk-{kind}", {"filters": filters, "dryRun": True}).status == 400
+    assert project.rows("bulk_operations") == 0
+
+
+@pytest.mark.parametrize("path", ["/v1/dlq", "/v1/dlq/export", "/v1/dlq/groups", "/v1/stats"])
+def test_empty_value_in_a_query_widens_nothing(project, path):
+    for query in ("webhookId=", "webhookId=,", "eventType=e&webhookId[]="):
+        got = project.get(f"{path}?{query}", headers={"Accept": "application/x-ndjson, application/json"})
+        assert got.status == 400, (query, got)
+
+
 @pytest.mark.parametrize("name", ["mode", "target", "probe"])
 def test_members_of_redrives_alone_are_400_elsewhere(project, name):
     assert start(project, "purge", {"all": True, name: True}).code == "unknown-field"
@@ -146,6 +169,15 @@ def test_plan_names_causes(project, letters):
     project.delete(f"/v1/webhooks/{letters[0]['webhookId']}")
     assert plan(project, "re-drive", {"all": True})["ineligible"] == {"webhook-deleted": 2}
     assert plan(project, "purge", {"all": True})["eligible"] == 3
+
+
+def test_repeated_id_is_one_entry(project, letters):
+    ids = [letters[0]["id"]] * 3 + [letters[1]["id"], letters[1]["id"][4:].upper(), str(uuid.uuid4())]
+    got = plan(project, "purge", {"ids": ids})
+    assert (got["matched"], got["eligible"], got["notFound"]) == (2, 2, 1)
+    op = made(project, "purge", {"ids": ids, "expectTotal": 2})
+    assert op["counts"]["total"] == 2 and op["query"]["ids"] == 3
+    assert ended(project, op)["counts"]["succeeded"] == 2 and entries_in(project, "open") == 1
 
 
 def test_plan_counts_what_expires_before_its_turn(project, letters):

@@ -157,6 +157,19 @@ def test_one_that_fails_is_an_entry_of_the_next_generation(project, sent):
     assert edit(project, again).status == 202
 
 
+def test_status_in_the_end_is_that_of_its_entry_also_from_another_day(project, peer, sent, clock):
+    hook, entry = sent
+    clock("2 days")
+    edit(project, entry)
+    ends(project, entry, "refailed")
+    again = project.entries()[0]
+    assert project.delivery(entry["deliveryId"])["effectiveStatus"] == "failed"
+    project.patch(f"/v1/webhooks/{hook['id']}", {"url": peer.url(peer.path())}, headers=ANY)
+    project.post(f"/v1/dlq/{again['id']}/re-drive")
+    ends(project, again, "resolved")
+    assert project.delivery(entry["deliveryId"])["effectiveStatus"] == "delivered"
+
+
 def test_retries_are_its_own(project, peer, held):
     path = peer.path("/flaky/1")
     project.patch(f"/v1/webhooks/{held['webhookId']}", {"url": peer.url(path), "maxAttempts": 2, "retrySchedule": [1]}, headers=ANY)
@@ -303,3 +316,40 @@ def test_page_of_the_audit_is_bounded(project, held):
     rows = project.get("/v1/audit", query={"action": "dlq.edit"}).json()["data"]
     shown = ["payload" in row["detail"]["after"] for row in rows]
     assert shown == [True] * 15 + [False] * 2 and rows[-1]["detail"]["payloadOmitted"] is True
+
+
+def erased(client, entry):
+    """Of the audit of an edit its payloads are gone, and nothing else is."""
+    detail = audited(client, entry)["detail"]
+    told = {"bytes", "sha256"}
+    if "payload" in json.dumps([detail["before"], detail["after"]]):
+        return False
+    assert detail["payloadErased"] is True and detail["reason"] == "typo" and set(detail["before"]) == set(detail["after"]) == told
+    assert "payloadHidden" not in detail and "payloadOmitted" not in detail
+    return True
+
+
+@pytest.mark.parametrize("many", [False, True], ids=["alone", "bulk"])
+def test_purge_erases_what_the_audit_keeps(project, peer, held, many):
+    other = project.dead_letter(peer, payload={"other": 1}, hook=None)
+    made = [edit(project, e).json() for e in (held, other)]
+    for one in made:
+        eventually(lambda: project.post(f"/v1/deliveries/{one['deliveryId']}/cancel").status in (200, 409))
+    if project.entry(held["id"])["state"] != "open":
+        pytest.fail("it is not open")
+    assert not erased(project, held)
+    if many:
+        assert project.post("/v1/dlq/bulk-purge", {"ids": [held["id"]]}, headers={"Idempotency-Key": "p-1"}).status == 202
+    else:
+        assert project.delete(f"/v1/dlq/{held['id']}").status == 204
+    eventually(lambda: erased(project, held))
+    assert not erased(project, other)
+
+
+def test_purge_of_what_it_became_erases_them_too(project, sent):
+    _, entry = sent
+    edit(project, entry)
+    ends(project, entry, "refailed")
+    assert not erased(project, entry)
+    project.delete(f"/v1/dlq/{project.entries()[0]['id']}")
+    assert erased(project, entry) and project.entry(entry["id"])["originalMessage"]["payload"] == '{"wrong": 1}'

@@ -1,11 +1,13 @@
 """worker/sql/complete.sql and complete_final.sql: fenced, and run twice they change nothing."""
 
 import itertools
+import threading
 import uuid
 
 import pytest
 
 from harness.statement import all_statements
+from harness.wait import eventually
 
 STATEMENTS = {s.name: s for s in all_statements("worker") if s.name.startswith("complete")}
 DELIVERED, RETRY, DEAD = 0, 1, 2
@@ -38,17 +40,30 @@ class Queue:
             [self.shard, self.project, self.hook, drawer, delivery, event]).fetchone()[0]
         return pos, delivery
 
-    def complete(self, pos, delivery, outcome, owner=None, epoch=None):
+    def edited(self):
+        """An entry that is replaying with another payload, so that the queue knows of the new event alone: (pos, delivery, entry)."""
+        pos, delivery = self.wait()
+        entry = uuid.uuid4()
+        drawer = self.conn.execute("UPDATE ready SET class = 2 WHERE delivery_id = %s RETURNING source_drawer", [delivery]).fetchone()[0]
+        self.conn.execute("""
+            INSERT INTO dead_letters (drawer, project_id, id, webhook_id, delivery_id, event_id, created_at, updated_at, state,
+                reason, permanent, intentional, last_status, attempt_count, generation, fingerprint_version, fingerprint, event_type)
+            VALUES (%s, %s, %s, %s, gen_random_uuid(), gen_random_uuid(), dlo_now(), dlo_now(), 2, 2, false, false, 503, 1, 0, 1,
+                    '\\x00', 't')""", [drawer, self.project, entry, self.hook])
+        self.conn.execute("INSERT INTO redrives (delivery_id, entry_id, entry_drawer, project_id) VALUES (%s, %s, %s, %s)",
+                          [delivery, entry, drawer, self.project])
+        return pos, delivery, entry, drawer
+
+    def complete(self, pos, delivery, outcome, owner=None, epoch=None, of_class=0):
         """Reports one outcome; the positions that the statement says were there."""
         reason = 0 if outcome == DELIVERED else HTTP_5XX
         drawer = self.conn.execute("SELECT dlo_drawer(dlo_now(), 30 * 86400)").fetchone()[0]
         values = [[self.shard], [self.hook], [pos], [delivery], [1], [0], [outcome], [reason],
                   [204 if outcome == DELIVERED else 503], [1000], [5000], [None], [None], ["http://x.test/"], ["{}"], [b"h"],
-                  ["{}"], [b""], [False], [1], [1], [0], [1], [2], ["127.0.0.1"], [0], [2], [None]]
+                  ["{}"], [b""], [False], [1], [1], [0], [1], [2], ["127.0.0.1"], [of_class], [2], [None]]
         params = [owner or self.owner, [self.shard], [epoch or self.epoch], *values]
-        name = "complete"
-        if outcome == DEAD:
-            name = "complete_final"
+        name = "complete_final" if outcome == DEAD or of_class == 2 else "complete"
+        if name == "complete_final":
             params += [[uuid.uuid4()], [False], [False], [b"f" * 16], ["t"], *[drawer] * 8]
         # psycopg binds $1… only under its own marks
         text = STATEMENTS[name].text.replace("%", "%%")
@@ -115,3 +130,23 @@ def test_position_taken_by_another_delivery_is_left_alone(queue):
     pos, _ = queue.wait()
     assert queue.complete(pos, uuid.uuid4(), DELIVERED) == []
     assert queue.count("ready") == 1
+
+
+@pytest.mark.parametrize("outcome, state", [(DELIVERED, 3), (DEAD, 4)])
+def test_edited_redrive_that_ends_while_its_entry_is_carried(cluster, database, queue, outcome, state):
+    """The sender's look is older than the carrying, which it then waits for: once and for all, nothing is sent again."""
+    carry = next(s.text for s in all_statements("worker") if s.name == "carry_entries")
+    pos, delivery, entry, drawer = queue.edited()
+    queue.conn.execute("UPDATE projects SET retention_s = 31 * 86400 WHERE id = %s", [queue.project])
+    found = []
+    with cluster.connect("dlo_owner", database) as maintainer, cluster.connect("dlo_owner", database) as looker:
+        with maintainer.transaction():
+            assert maintainer.execute(carry.replace("$1", "%s"), [drawer] * carry.count("$1")).fetchone()[0] == 1
+            sender = threading.Thread(daemon=True, target=lambda: found.extend(queue.complete(pos, delivery, outcome, of_class=2)))
+            sender.start()
+            eventually(lambda: looker.execute("SELECT count(*) FROM pg_locks WHERE NOT granted AND pid = %s",
+                                              [queue.conn.info.backend_pid]).fetchone()[0])
+        sender.join(10)
+        assert found == [pos]
+        assert looker.execute("SELECT state, drawer > %s FROM dead_letters WHERE id = %s", [drawer, entry]).fetchone() == (state, True)
+    assert queue.count("redrives") == queue.count("ready") == 0

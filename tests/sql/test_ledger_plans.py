@@ -177,6 +177,20 @@ def test_freeze_reads_its_set_once_in_order(measured, body):
     assert plan.sorted() == 0, plan  # of one webhook; of several the set is sorted once, as a lane's items stand together
 
 
+@pytest.mark.parametrize("how, statement", [({"dryRun": True}, "summed"), ({}, "INSERT INTO bulk_items")], ids=["plan", "freeze"])
+def test_ids_are_looked_up(measured, how, statement):
+    """Whatever there is beside them, and once each."""
+    stack, project, _ = measured
+    ids = [row[0] for row in stack.sql("SELECT dlo_id('dlq', id) FROM dead_letters WHERE project_id = %s AND state = 1"
+                                       " AND event_type = 'type.9' LIMIT 200", [project.number])]
+    far = {} if how else {"startAt": stack.value("SELECT dlo_iso(dlo_now() + interval '1 day')")}
+    plans, said = bulk(measured, "re-drive", {"ids": ids + ids[:50], **how, **far})
+    assert (said["matched"] if how else said["counts"]["total"]) == 200
+    plan = only(plans, statement)
+    assert not plan.sequential(LEDGER) and plan.read(LEDGER) <= 2 * 200, plan
+    assert plan.sorted() <= 200, plan
+
+
 @pytest.mark.parametrize("kind, statement, extra", [("re-drive", "operation_feed", {"ratePerSecond": 1000}),
                                                     ("discard", "operation_settle", {"reason": "r"}),
                                                     ("restore", "operation_settle", {}), ("purge", "operation_settle", {})])

@@ -243,6 +243,21 @@ static void hostile_answers_are_masked_in_bounded_time(void **state)
     }
 }
 
+static void what_is_shown_is_read_again(void **state)
+{
+    static const unsigned char id[FINGERPRINT_BYTES] = {0x00, 0x0f, 0xf0, 0xff, 0xab, [15] = 0x9c};
+    unsigned char read[FINGERPRINT_BYTES];
+
+    (void)state;
+    assert_int_equal(fingerprint_parse("000ff0ffAB000000000000000000009c", 32, read), 0);
+    assert_memory_equal(read, id, sizeof id);
+    assert_int_equal(fingerprint_parse("000ff0ffAB000000000000000000009c", 31, read), -1);
+    assert_int_equal(fingerprint_parse("000ff0ffAB000000000000000000009c0", 33, read), -1);
+    assert_int_equal(fingerprint_parse("000ff0ffAB0000000000000000000 9c", 32, read), -1);
+    assert_int_equal(fingerprint_parse("0x0ff0ffAB000000000000000000009c", 32, read), -1);
+    assert_int_equal(fingerprint_parse("", 0, read), -1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -254,6 +269,7 @@ int main(void)
         cmocka_unit_test(only_the_first_two_kibibytes_are_read),
         cmocka_unit_test(equal_failures_share_a_fingerprint_and_each_part_separates),
         cmocka_unit_test(version_1_is_what_it_was),
+        cmocka_unit_test(what_is_shown_is_read_again),
         cmocka_unit_test(hostile_answers_are_masked_in_bounded_time),
     };
 

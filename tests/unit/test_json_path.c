@@ -123,6 +123,10 @@ static const struct {
     {"$.a", "{\"a\":1,\"a\":2}", "<1><2>", JSON_PATH_WHOLE, -1},
     {"$.a", "{\"A\":1,\"ab\":2,\"\":3,\"\\ud800\":4}", "", JSON_PATH_WHOLE, -1},
     {"$['']", "{\"\":3}", "<3>", JSON_PATH_WHOLE, -1},
+    {"$['a\\u0000bbbb']", "{\"a\\u0000bbbb\":1,\"a\\u0000bbbc\":2,\"a\":3}", "<1>", JSON_PATH_WHOLE,
+     -1},
+    {"$['a\\u0000b'] $['a\\u0000c']", "{\"a\\u0000c\":1,\"a\\u0000b\":2}", "<1><2>",
+     JSON_PATH_WHOLE, -1},
     {"$.a", "{}", "", JSON_PATH_WHOLE, -1},
     {"$.a", "7", "", JSON_PATH_WHOLE, -1},
     /* cut off: all that is there is found */
@@ -257,6 +261,7 @@ static const struct {
     {"$.card.number", "Number: 4111", true},
     {"$.items[*]", "items: x", true},
     {"$.items[*]", "nothing", false},
+    {"$['a\\u0000bbbb']", "a is not its name", false},
     {"$[*]", "nothing", true},
     {"$", "nothing", true},
     {"$['']", "nothing", true},

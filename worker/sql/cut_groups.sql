@@ -15,9 +15,9 @@ emptied AS (
     DELETE FROM dlq_drawers x WHERE NOT EXISTS (SELECT FROM drawers v WHERE v.drawer = x.drawer)),
 closed AS (
     SELECT project_id, fingerprint, row_number() OVER (PARTITION BY project_id ORDER BY last_seen_at DESC) AS i
-      FROM dlq_groups WHERE open = 0),
+      FROM dlq_groups WHERE open <= 0),
 cut AS (
     DELETE FROM dlq_groups g USING closed c
-     WHERE g.project_id = c.project_id AND g.fingerprint = c.fingerprint AND g.open = 0 AND c.i > 500
+     WHERE g.project_id = c.project_id AND g.fingerprint = c.fingerprint AND g.open <= 0 AND c.i > 500
     RETURNING 1)
 SELECT count(*) FROM cut

@@ -12,9 +12,9 @@ WITH a AS (DELETE FROM idempotency_keys WHERE created_at < dlo_now() - interval 
      g AS (DELETE FROM redrive_targets t USING projects p
             WHERE p.id = t.project_id AND t.created_at < dlo_now() - make_interval(secs => 2 * p.retention_s)
               AND NOT EXISTS (SELECT FROM redrives r WHERE r.delivery_id = t.delivery_id)),
-     h AS (DELETE FROM webhook_urls u USING projects p
-            WHERE p.id = u.project_id AND u.until < dlo_now() - make_interval(secs => 2 * p.retention_s)
-              AND NOT EXISTS (SELECT FROM redrive_targets t WHERE t.url_id = u.id)),
      i AS (DELETE FROM edits e USING projects p
             WHERE p.id = e.project_id AND e.created_at < dlo_now() - make_interval(secs => 2 * p.retention_s))
-SELECT dlo_cut_audit()
+SELECT dlo_cut_audit(), dlo_cut_edits(),
+       dlo_cut_urls(ARRAY(SELECT u.id FROM webhook_urls u JOIN projects p ON p.id = u.project_id
+                           WHERE u.until < dlo_now() - make_interval(secs => 2 * p.retention_s)
+                             AND NOT EXISTS (SELECT FROM redrive_targets t WHERE t.url_id = u.id)))
