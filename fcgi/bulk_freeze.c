@@ -64,6 +64,25 @@ static enum db_status run(struct call *c, const struct bulk_input *in, const str
     return status;
 }
 
+static void answer_abort(struct call *c, const char *why)
+{
+    if (strncmp(why, "count-changed", strlen("count-changed")) == 0)
+        response_field_problem(c->rs, 409, "count-changed", "/expectTotal",
+                               "It is not the expected number any more: %s match now.",
+                               why + strlen("count-changed "));
+    else if (strcmp(why, "search-too-wide") == 0)
+        response_field_problem(c->rs, 422, "search-too-wide", "/filters/q",
+                               "More than %d payloads would have to be searched. Narrow the "
+                               "window, or add a filter.",
+                               LIMIT_SEARCH_SET);
+    else if (strcmp(why, "start-too-far") == 0)
+        response_field_problem(c->rs, 422, "out-of-range", "/startAt",
+                               "startAt may be 30 days ahead at most.");
+    else
+        response_too_many(c->rs, "too-many-operations",
+                          "The project has 100 operations that have not ended.", 60);
+}
+
 /* --- the plan --------------------------------------------------------------------------------------------------- */
 
 /* {number: n} with the numbers named, but for 0, which is none. */
@@ -113,26 +132,15 @@ void bulk_freeze_plan(struct call *c, struct bulk_input *in)
     db_args_int(&args, reach(in));
     add_rate(&args, in, rate);
     db_args_text(&args, *in->pace.start ? in->pace.start : NULL);
-    if (route_db_ok(c, run(c, in, NULL, FCGI_SQL_BULK_PLAN, &args, &res)))
+    enum db_status status = run(c, in, NULL, FCGI_SQL_BULK_PLAN, &args, &res);
+    if (status == DB_ABORTED)
+        answer_abort(c, db_message(c->desk->db));
+    else if (route_db_ok(c, status))
         response_json(c->rs, 200, plan_of(in, res));
     PQclear(res);
 }
 
 /* --- the operation ---------------------------------------------------------------------------------------------- */
-
-static void answer_abort(struct call *c, const char *why)
-{
-    if (strncmp(why, "count-changed", strlen("count-changed")) == 0)
-        response_field_problem(c->rs, 409, "count-changed", "/expectTotal",
-                               "It is not the expected number any more: %s match now.",
-                               why + strlen("count-changed "));
-    else if (strcmp(why, "start-too-far") == 0)
-        response_field_problem(c->rs, 422, "out-of-range", "/startAt",
-                               "startAt may be 30 days ahead at most.");
-    else
-        response_too_many(c->rs, "too-many-operations",
-                          "The project has 100 operations that have not ended.", 60);
-}
 
 static void answer_operation(struct call *c, const PGresult *made)
 {

@@ -61,10 +61,9 @@ bool bulk_input_rate(struct call *c, const json_t *body, enum operation_kind kin
 {
     const json_t *value = json_object_get(body, "ratePerSecond");
     double usual = LIMIT_BULK_RATE < limits->max_rate ? LIMIT_BULK_RATE : limits->max_rate;
-    if (!value)
-        return true;
-    if (json_is_null(value)) {
-        *rate = kind == OPERATION_REDRIVE ? usual : 0;
+    if (!value || json_is_null(value)) {
+        if (value || *rate == 0)
+            *rate = kind == OPERATION_REDRIVE ? usual : 0;
         return true;
     }
     if (!json_is_number(value))
@@ -159,7 +158,8 @@ static bool parse_ids(struct call *c, const json_t *ids, struct uuid *out)
     json_array_foreach(ids, i, item)
     {
         if (!json_is_string(item) ||
-            ids_parse(ID_ENTRY, json_string_value(item), json_string_length(item), &out[i]) != 0) {
+            ids_parse_any(ID_ENTRY, ID_DELIVERY, json_string_value(item), json_string_length(item),
+                          &out[i]) == IDS_MATCH_NONE) {
             char pointer[32];
             snprintf(pointer, sizeof pointer, "/ids/%zu", i);
             return refuse(c, 400, "malformed-id", pointer, "That is not the id of a dead letter.");
@@ -226,12 +226,9 @@ static unsigned usual_states(enum operation_kind kind)
     return states[kind];
 }
 
-/* What is searched for stops at a bound, and a set is all or nothing; events that no webhook took are no entries. */
+/* Events that no webhook took are no entries. */
 static bool can_freeze(const struct bulk_input *in, struct call *c)
 {
-    if (in->filter.q)
-        return refuse(c, 422, "not-available", "/filters/q",
-                      "q does not choose a set. Search, then name the entries in ids.");
     if (in->filter.system)
         return refuse(c, 422, "not-available", "/filters/scope",
                       "What no webhook took is re-driven one by one.");
@@ -306,7 +303,6 @@ bool bulk_input_read(struct bulk_input *in, struct call *c, const json_t *body,
     *in = (struct bulk_input){.kind = kind, .expect_total = -1, .query = json_object()};
     list_of_object(c, &in->list, in->query, "/filters"); /* no filter, until there is one */
     pg_array_init(&in->ids, PG_UUID, IDS_BYTES);
-    in->pace.rate = kind == OPERATION_REDRIVE ? LIMIT_BULK_RATE : 0;
     return fields_known(c, body, known, NULL) && fields_bool(c, body, "dryRun", &in->dry_run) &&
            fields_int(c, body, "maxItems", 1, INT32_MAX - 1, &in->max_items) &&
            fields_int(c, body, "expectTotal", 0, INT32_MAX - 1, &in->expect_total) &&

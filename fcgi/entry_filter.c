@@ -549,14 +549,43 @@ void entry_filter_page(struct entry_filter *f, long offset, int rows, struct buf
     buf_printf(sql, " OFFSET %ld LIMIT %d", offset, rows);
 }
 
-void entry_filter_set(const struct entry_filter *f, int64_t most, struct buf *sql,
-                      struct db_args *args)
+static void add_set(const struct entry_filter *f, int64_t most, struct buf *sql,
+                    struct db_args *args)
 {
     add_head(f, "d.id, d.drawer, d.created_at, d.webhook_id, d.state", sql, args);
     add_scan(f, sql, args);
     buf_printf(sql, " ORDER BY d.created_at, d.id LIMIT %lld) x ORDER BY x.created_at, x.id",
                (long long)most);
     buf_printf(sql, " LIMIT %lld", (long long)most);
+}
+
+/* A set is all or nothing: where too much would have to be read it is refused, not cut. */
+static void add_found(const struct entry_filter *f, int64_t most, struct buf *sql,
+                      struct db_args *args)
+{
+    buf_add_str(sql, "SELECT y.* FROM (SELECT z.*, count(*) OVER () AS searched FROM (");
+    add_set(f, LIMIT_SEARCH_SET + 1, sql, args);
+    db_args_binary(args, f->q, strlen(f->q));
+    buf_printf(sql,
+               ") z) y CROSS JOIN LATERAL (SELECT position($%d::bytea IN o.payload) > 0 AS found"
+               " FROM dead_letter_bodies o"
+               " WHERE o.project_id = $1 AND o.id = y.id AND o.drawer = y.drawer",
+               args->n);
+    entry_drawers_add(&f->drawers, "o.drawer", sql);
+    buf_printf(sql,
+               " LIMIT 1) b WHERE b.found AND CASE WHEN y.searched > %d"
+               " THEN dlo_abort('search-too-wide') ELSE 1 END = 1"
+               " ORDER BY y.created_at, y.id LIMIT %lld",
+               LIMIT_SEARCH_SET, (long long)most);
+}
+
+void entry_filter_set(const struct entry_filter *f, int64_t most, struct buf *sql,
+                      struct db_args *args)
+{
+    if (f->q)
+        add_found(f, most, sql, args);
+    else
+        add_set(f, most, sql, args);
 }
 
 /* --- groups ----------------------------------------------------------------------------------------------------- */

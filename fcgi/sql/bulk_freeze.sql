@@ -11,7 +11,7 @@
 -- $1 project  $2 new id  $3 kind  $4 name  $5 reason  $6 what was asked for, JSON  $7 whose failed items  $8 actor
 -- $9 Idempotency-Key or NULL  $10 today's transform  $11 items a second or NULL  $12 most items  $13 expected total or NULL
 -- $14 most that are looked for  $15 start or NULL: now  $16 whether to probe  $17 request id  $18 most that may be active
--- $19 whether to the original URLs  $20 ids of entries
+-- $19 whether to the original URLs  $20 ids of entries, or of their deliveries
 -- => id, total, whether it was there before
 WITH again AS MATERIALIZED (
     SELECT o.id, o.total
@@ -24,11 +24,12 @@ WITH again AS MATERIALIZED (
     SELECT x.id, x.drawer, x.webhook_id, row_number() OVER () AS item
       FROM (
         /*<*/
-        SELECT d.id, d.drawer, d.webhook_id
-          FROM (SELECT DISTINCT g.id FROM unnest($20::uuid[]) AS g(id)) k
+        SELECT DISTINCT d.id, d.drawer, d.created_at, d.webhook_id
+          FROM unnest($20::uuid[]) AS k(id)
          CROSS JOIN LATERAL (
-            SELECT o.id, o.drawer, o.created_at, o.webhook_id FROM dead_letters o
-             WHERE o.project_id = $1 AND o.id = k.id
+            (SELECT o.id, o.drawer, o.created_at, o.webhook_id FROM dead_letters o WHERE o.project_id = $1 AND o.id = k.id LIMIT 1)
+             UNION ALL
+            (SELECT o.id, o.drawer, o.created_at, o.webhook_id FROM dead_letters o WHERE o.project_id = $1 AND o.delivery_id = k.id LIMIT 1)
              LIMIT 1) d
          ORDER BY d.created_at, d.id
         /*>*/

@@ -4,7 +4,7 @@
 -- Takes no locks. Called by POST /v1/dlq/bulk-… with dryRun.
 --
 -- $1 project  $2 kind  $3 most items  $4 most that are looked for  $5 items a second or NULL  $6 start or NULL: now
--- $7 ids of entries
+-- $7 ids of entries, or of their deliveries
 -- => matched, taken, webhooks, of those taken by cause as {number: n}, of those eligible how many expire before their turn
 WITH p AS MATERIALIZED (
     SELECT make_interval(secs => retention_s) AS retention,
@@ -14,11 +14,12 @@ WITH p AS MATERIALIZED (
     SELECT x.webhook_id, x.state, x.created_at, row_number() OVER () AS item
       FROM (
         /*<*/
-        SELECT d.id, d.drawer, d.created_at, d.webhook_id, d.state
-          FROM (SELECT DISTINCT g.id FROM unnest($7::uuid[]) AS g(id)) k
+        SELECT DISTINCT d.id, d.drawer, d.created_at, d.webhook_id, d.state
+          FROM unnest($7::uuid[]) AS k(id)
          CROSS JOIN LATERAL (
-            SELECT o.id, o.drawer, o.created_at, o.webhook_id, o.state FROM dead_letters o
-             WHERE o.project_id = $1 AND o.id = k.id
+            (SELECT o.id, o.drawer, o.created_at, o.webhook_id, o.state FROM dead_letters o WHERE o.project_id = $1 AND o.id = k.id LIMIT 1)
+             UNION ALL
+            (SELECT o.id, o.drawer, o.created_at, o.webhook_id, o.state FROM dead_letters o WHERE o.project_id = $1 AND o.delivery_id = k.id LIMIT 1)
              LIMIT 1) d
          ORDER BY d.created_at, d.id
         /*>*/

@@ -5,6 +5,7 @@ import uuid
 
 import pytest
 
+from harness.bulk import fill
 from harness.wait import eventually, stays
 
 KINDS = ["re-drive", "discard", "restore", "purge"]
@@ -169,6 +170,37 @@ def test_plan_names_causes(project, letters):
     project.delete(f"/v1/webhooks/{letters[0]['webhookId']}")
     assert plan(project, "re-drive", {"all": True})["ineligible"] == {"webhook-deleted": 2}
     assert plan(project, "purge", {"all": True})["eligible"] == 3
+
+
+
+def test_delivery_names_its_entry(project, letters):
+    one, other = letters[0], letters[1]
+    ids = [one["deliveryId"], one["id"], other["deliveryId"][4:], str(uuid.uuid4())]
+    assert plan(project, "purge", {"ids": ids})["matched"] == 2
+    op = ended(project, made(project, "discard", {"ids": ids, "reason": "r"}))
+    assert op["counts"]["succeeded"] == op["counts"]["total"] == 2
+    assert {e["id"] for e in project.entries(state="discarded")} == {one["id"], other["id"]}
+
+
+def test_search_chooses_a_set(project, letters):
+    filters = {"q": '"n": 1}', "from": "-1h"}
+    assert plan(project, "discard", {"filters": filters})["matched"] == 1
+    assert plan(project, "discard", {"filters": {**filters, "q": "needle"}})["matched"] == 0
+    op = ended(project, made(project, "discard", {"filters": filters, "reason": "r"}))
+    assert op["counts"]["total"] == 1 and op["query"]["filters"]["q"] == filters["q"]
+    assert [e["id"] for e in project.entries(state="discarded")] == [letters[1]["id"]]
+
+
+def test_search_for_a_set_that_would_read_too_much(project, peer):
+    fill(project, 100_001, peer.url("/ok"))
+    filters = {"q": '"n":77}', "from": "-1h"}
+    for body in ({"dryRun": True}, {}):
+        got = project.post("/v1/dlq/bulk-re-drive", {"filters": filters, **body}, headers={"Idempotency-Key": f"wide-{len(body)}"})
+        assert got.status == 422 and got.code == "search-too-wide" and got.json()["errors"][0]["pointer"] == "/filters/q"
+    assert project.rows("bulk_operations") == 0
+    project.stack.sql("DELETE FROM dead_letters WHERE project_id = %s AND id = (SELECT max(id::text)::uuid FROM dead_letters"
+                      " WHERE project_id = %s)", [project.number, project.number])
+    assert plan(project, "re-drive", {"filters": filters})["matched"] == 1
 
 
 def test_repeated_id_is_one_entry(project, letters):
