@@ -55,8 +55,8 @@ struct list {
 
 /*
  * Filters from a JSON object instead of the query, for calls that act on what a list shows: a member is a string, a
- * number, true or false, or an array of such values (commas do not split). No limit, no cursor. `object` must outlive
- * it; list_end as usual.
+ * number, true or false, or an array of such values (commas do not split), which may not be empty: no filter at all is
+ * hardly what was meant. No limit, no cursor. `object` must outlive it; list_end as usual.
  */
 void list_of_object(struct call *c, struct list *l, const json_t *object, const char *place);
 

@@ -172,7 +172,7 @@ CREATE TRIGGER bodies_purged AFTER DELETE ON dead_letter_bodies REFERENCING OLD 
     FOR EACH STATEMENT EXECUTE FUNCTION bodies_purged();
 
 -- A re-drive is over: its row, wherever it is by now, as of now.
-CREATE FUNCTION dlo_redrive_end(delivery uuid) RETURNS SETOF redrives LANGUAGE plpgsql AS $$
+CREATE FUNCTION dlo_redrive_end(delivery uuid) RETURNS SETOF redrives LANGUAGE plpgsql ROWS 1 AS $$
 BEGIN
     RETURN QUERY DELETE FROM redrives x WHERE x.delivery_id = delivery RETURNING x.*;
 END
