@@ -121,6 +121,15 @@ static enum db_status settle(struct db *db, const struct operation *o, int64_t r
     return two(db, WORKER_SQL_OPERATION_SETTLE, &args, taken);
 }
 
+/* What failed for neither the connection nor a lock would fail for ever; of a constraint db.c says nothing by itself. */
+static void give_up(struct db *db, struct operation *o)
+{
+    char why[400];
+    snprintf(why, sizeof why, "%s", db_message(db));
+    log_error("an operation cannot go on: %s", why);
+    move(db, o, OPERATION_BREAK, why, "break");
+}
+
 /* Takes what its pace allows. How many deliveries were made; what is skipped costs nothing of the rate. */
 static int64_t take(struct db *db, struct operation *o)
 {
@@ -129,8 +138,8 @@ static int64_t take(struct db *db, struct operation *o)
         bool redrive = o->kind == OPERATION_REDRIVE;
         int64_t refund = taken[0] - taken[1];
         enum db_status status = redrive ? feed(db, o, refund, taken) : settle(db, o, refund, taken);
-        if (status == DB_FAILED) /* not the connection, nor a lock: it would fail for ever */
-            move(db, o, OPERATION_BREAK, db_message(db), "break");
+        if (status == DB_FAILED || status == DB_CONFLICT)
+            give_up(db, o);
         if (status != DB_OK)
             return made;
         o->fed += taken[0];
