@@ -6,6 +6,7 @@ import time
 import pytest
 
 from harness.bulk import OPEN, RESOLVED, agree, fill, goes_on, look, reaches, start, states
+from harness.plans import log_plans, plans_of
 from harness.wait import eventually, stays
 
 ANY = {"If-Match": "*"}
@@ -273,3 +274,15 @@ def test_operation_that_a_constraint_stops_ends(own_stack, peer):
     after = reaches(project, op, "failed")
     assert "redrives_entry_id_key" in after["stateReason"] and after["counts"]["notStarted"] == 5
     assert any("redrives_entry_id_key" in text for name, text in own_stack.logs() if name == "worker")
+
+
+def test_stage_that_waits_is_judged_once_a_second(own_stack, peer):
+    project = own_stack.project()
+    hook = fill(project, 50, peer.url(peer.path()))
+    project.post(f"/v1/webhooks/{hook['id']}/pause")
+    op = start(project, probe=True, ratePerSecond=1000)
+    eventually(lambda: look(project, op)["counts"]["sent"] == 1)
+    log_plans(own_stack)
+    plans = plans_of(own_stack, lambda: stays(lambda: look(project, op)["counts"]["sent"] == 1, 3, 0.3))
+    judged = [p for p in plans if "r.item = i.item" in p.statement]
+    assert 1 <= len(judged) <= 5, len(judged)

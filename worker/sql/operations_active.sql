@@ -4,7 +4,7 @@
 --          way, failed, probe's size (0: none), whether the probe's stage is to be judged bool (it has been fed whole, or a
 --          circuit that is not closed may keep it from that), whether it has lanes bool
 -- locks: none
--- called by: maintainer, ten times a second: the operations that have not ended
+-- called by: maintainer, twenty times a second: the operations that have not ended
 SELECT o.id, o.kind, o.state, o.start_at <= dlo_now() AS due,
        o.created_at <= dlo_now() - make_interval(days => $1::int4) AND o.start_at <= dlo_now() - make_interval(days => $1::int4)
            AS over,
