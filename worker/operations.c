@@ -88,8 +88,7 @@ static void move(struct db *db, struct operation *o, enum operation_event event,
 
 /* --- feeding ---------------------------------------------------------------------------------------------------- */
 
-static enum db_status feed(struct db *db, const struct operation *o, int64_t refund,
-                           int64_t taken[2])
+static enum db_status feed(struct db *db, const struct operation *o, int64_t taken[2])
 {
     struct pg_array ids;
     struct db_args args;
@@ -103,21 +102,18 @@ static enum db_status feed(struct db *db, const struct operation *o, int64_t ref
     db_args_uuid(&args, &o->id);
     db_args_binary(&args, ids.bytes.data, ids.bytes.len);
     db_args_int(&args, LIMIT_BULK_UNDER_WAY);
-    db_args_int(&args, refund);
     db_args_int(&args, LIMIT_BULK_LEAST_SHARE);
     enum db_status status = two(db, WORKER_SQL_OPERATION_FEED, &args, taken);
     pg_array_release(&ids);
     return status;
 }
 
-static enum db_status settle(struct db *db, const struct operation *o, int64_t refund,
-                             int64_t taken[2])
+static enum db_status settle(struct db *db, const struct operation *o, int64_t taken[2])
 {
     struct db_args args;
     db_args_init(&args);
     db_args_uuid(&args, &o->id);
     db_args_int(&args, LIMIT_BULK_TURN);
-    db_args_int(&args, refund);
     return two(db, WORKER_SQL_OPERATION_SETTLE, &args, taken);
 }
 
@@ -136,8 +132,7 @@ static int64_t take(struct db *db, struct operation *o)
     int64_t made = 0, taken[2] = {0, 0};
     for (int turn = 0; turn < TURNS && o->fed < o->total; turn++) {
         bool redrive = o->kind == OPERATION_REDRIVE;
-        int64_t refund = taken[0] - taken[1];
-        enum db_status status = redrive ? feed(db, o, refund, taken) : settle(db, o, refund, taken);
+        enum db_status status = redrive ? feed(db, o, taken) : settle(db, o, taken);
         if (status == DB_FAILED || status == DB_CONFLICT)
             give_up(db, o);
         if (status != DB_OK)

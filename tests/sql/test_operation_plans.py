@@ -59,3 +59,85 @@ def test_probe_looks_each_item_up(pinned, before):
     assert plan.read("dead_letters") <= 1, plan
     sent, succeeded, failed, error = pinned.execute(f"EXECUTE probe('{op}')").fetchone()
     assert (sent, succeeded, failed, error) == (STAGE, 0, STAGE // 10, f"error {STAGE}")
+
+
+# --- lanes ------------------------------------------------------------------------------------------------------------
+
+LANES = 2000
+LANED = """
+WITH p AS (INSERT INTO projects (public_id, name, plan, retention_s) VALUES (gen_random_uuid(), 't', 'growth', 30 * 86400) RETURNING id),
+w AS (INSERT INTO webhooks (public_id, project_id, shard, url, event_types, channels, customer_ids, header_names, secret_sealed,
+          timeout_ms, max_attempts, retry_schedule, max_concurrency, expected_statuses, hold_budget_s, enabled, paused_at)
+      SELECT gen_random_uuid(), p.id, 0, 'http://x.test/', '{{}}', '{{}}', '{{}}', '{{}}', '', 1000, 1, '{{}}', 1, '{{}}', 60, true,
+             CASE WHEN g % 100 = 0 THEN dlo_now() END
+        FROM p, generate_series(1, {n}) g RETURNING id),
+o AS (INSERT INTO bulk_operations (id, project_id, kind, state, query, actor, anew, rate, truncated, total, start_at, tokens, fed_at)
+      SELECT gen_random_uuid(), p.id, 1, 2, '{{}}', 't', false, 1000, false, 10 * {n}, dlo_now(), {tokens},
+             clock_timestamp() + interval '1 hour' FROM p RETURNING id, number),
+l AS (INSERT INTO bulk_lanes (operation, webhook_id, first, last, next)
+      SELECT o.number, w.id, f, f + 9, f
+        FROM o, (SELECT id, (10 * (row_number() OVER (ORDER BY id) - 1))::int4 + 1 AS f FROM w) w),
+i AS (INSERT INTO bulk_items (operation, item, drawer, entry_id)
+      SELECT o.number, g, 1, gen_random_uuid() FROM o, generate_series(1, 10 * {n}) g)
+SELECT id FROM o
+"""
+
+
+def reads(conn, call):
+    """What `call` gives, and how many rows of each table it read."""
+    def counters():
+        return dict(conn.execute("SELECT relname, seq_tup_read + coalesce(idx_tup_fetch, 0) FROM pg_stat_xact_user_tables").fetchall())
+
+    with conn.transaction():
+        before, got, after = counters(), call(), counters()
+    return got, {table: n - before.get(table, 0) for table, n in after.items()}
+
+
+def take(conn, op, most=500):
+    return conn.execute("SELECT nth, item FROM dlo_operation_take(%s, %s, 4000, 5) ORDER BY nth", [op, most]).fetchall()
+
+
+@pytest.fixture
+def emptied(pinned):
+    for table in ("redrives", "bulk_lanes", "bulk_items", "bulk_operations"):
+        pinned.execute(f"DELETE FROM {table}")
+        pinned.execute(f"VACUUM ANALYZE {table}")
+    return pinned
+
+
+def laned(conn, tokens):
+    """An operation over many webhooks, whose plans were made when there was none."""
+    take(conn, conn.execute(LANED.format(n=2, tokens=10)).fetchone()[0])
+    return conn.execute(LANED.format(n=LANES, tokens=tokens)).fetchone()[0]
+
+
+def test_lanes_are_not_looked_at_without_a_rate_for_them(emptied):
+    op = laned(emptied, 0.5)
+    got, read = reads(emptied, lambda: take(emptied, op))
+    assert got == [] and read.get("bulk_lanes", 0) <= 1 and not read.get("webhooks"), read
+
+
+def test_a_turn_reads_each_lane_once(emptied):
+    op = laned(emptied, 300)
+    got, read = reads(emptied, lambda: take(emptied, op))
+    assert [nth for nth, _ in got] == list(range(1, 301))
+    assert read["bulk_lanes"] <= LANES + 2 * 300 + 1 and read["bulk_items"] <= 300, read
+    assert read["webhooks"] <= LANES + LANES / 100, read  # once each at most, and those that are paused
+    assert len({item // 10 for _, item in got}) == 300  # one of each lane
+
+
+def test_every_lane_has_its_turn(emptied):
+    op = laned(emptied, 300)
+    seen = set()
+    for _ in range(-(-LANES // 300)):
+        seen |= {item // 10 for _, item in take(emptied, op)}
+        emptied.execute("UPDATE bulk_operations SET tokens = 300 WHERE id = %s", [op])
+    assert seen >= set(range(LANES))
+
+
+def test_what_was_skipped_costs_nothing_of_the_rate(emptied):
+    op = laned(emptied, 300)
+    taken = len(take(emptied, op))
+    left = emptied.execute("SELECT tokens FROM bulk_operations WHERE id = %s", [op]).fetchone()[0]
+    emptied.execute("SELECT dlo_operation_refund(%s, %s::int8)", [op, taken])
+    assert (left, emptied.execute("SELECT tokens FROM bulk_operations WHERE id = %s", [op]).fetchone()[0]) == (0, 300)

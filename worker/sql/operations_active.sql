@@ -10,10 +10,10 @@ SELECT o.id, o.kind, o.state, o.start_at <= dlo_now() AS due,
            AS over,
        o.total, o.fed, o.fed - o.ended AS under_way, o.failed, o.probe_size,
        o.probe_size > 0 AND (o.fed >= least(o.probe_from + o.probe_size, o.total)
-           OR EXISTS (SELECT FROM breakers k WHERE k.webhook_id = b.webhook_id)
+           OR EXISTS (SELECT FROM breakers k WHERE k.webhook_id = o.webhook_id)
            OR EXISTS (SELECT FROM bulk_lanes l JOIN breakers k ON k.webhook_id = l.webhook_id
                        WHERE l.operation = o.number AND l.next <= l.last)) AS stage_fed,
        EXISTS (SELECT FROM bulk_lanes l WHERE l.operation = o.number) AS lanes
-  FROM operations o JOIN bulk_operations b ON b.id = o.id
+  FROM operations o
  WHERE o.state <= 4
  ORDER BY o.id
