@@ -135,8 +135,10 @@ static bool fingerprint_value(struct pg_array *to, const char *text, size_t len)
 #define FILTER "bad-filter"
 #define WEBHOOKS                                                                                   \
     "(SELECT w.id FROM webhooks w WHERE w.project_id = $1 AND w.public_id = ANY (?::uuid[]))"
+/* Each value once, however it was spelled (500 and 0500): a scan made twice would freeze its entries twice. */
 #define LEAD(column, type)                                                                         \
-    column " = ANY (?::" type "[])", column, "unnest(?::" type "[])", "(?::" type "[])[1]"
+    column " = ANY (?::" type "[])", column, "(SELECT DISTINCT u FROM unnest(?::" type "[]) u)",   \
+        "(?::" type "[])[1]"
 #define RETENTION "make_interval(secs => (SELECT p.retention_s FROM projects p WHERE p.id = $1))"
 
 static const struct field fields[FIELDS] = {

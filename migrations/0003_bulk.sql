@@ -1,7 +1,7 @@
 -- Bulk operations: re-drive, discard, restore and purge over a frozen set of dead letters.
 --
--- The set is frozen as ids and drawers in one statement; items are taken in order, so what has not been started is what
--- lies beyond bulk_operations.fed, and nothing is written for it. An item that has been started and has no outcome is
+-- The set is frozen as ids and drawers in one statement. Items are taken in order, each lane's (0007) in its own, so what has
+-- not been started lies beyond bulk_operations.fed, or its lane's `next`, and nothing is written for it. An item that has been started and has no outcome is
 -- under way: its row in `redrives` says as which delivery. Outcomes are counted by deltas (as entries are), because an
 -- operation's row must not become what all completions wait for.
 
@@ -19,10 +19,12 @@ CREATE TABLE bulk_operations (
     actor       text NOT NULL,
     key_hash    bytea,                          -- of the Idempotency-Key: one key is one operation
     anew        boolean NOT NULL,               -- re-drives: today's transform makes the bytes
+    original    boolean NOT NULL DEFAULT false, -- re-drives: to the original URLs (0006)
+    webhook_id  integer,                        -- the only one that its set is about; NULL: it has lanes
     rate        real CHECK (rate > 0),          -- items a second; NULL: as fast as it goes
     truncated   boolean NOT NULL,               -- more matched than were taken
     total       integer NOT NULL,
-    fed         integer NOT NULL DEFAULT 0,     -- items 1 to fed were started, or skipped
+    fed         integer NOT NULL DEFAULT 0,     -- how many were started, or skipped; without lanes items 1 to fed
     -- outcomes, less what still stands in bulk_deltas
     succeeded   integer NOT NULL DEFAULT 0,
     failed      integer NOT NULL DEFAULT 0,
@@ -31,7 +33,7 @@ CREATE TABLE bulk_operations (
     -- the pace: what has not been used of the rate, as of when. Real time, like leases.
     tokens      real NOT NULL DEFAULT 1,
     fed_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
-    -- the probe: its present stage are the probe_size items behind probe_from; 0: no probe
+    -- the probe: its present stage are the probe_size items that were taken behind probe_from; 0: no probe
     probe_from  integer NOT NULL DEFAULT 0,
     probe_size  integer NOT NULL DEFAULT 0,
     -- how many had ended when, twice, for the rate that is shown
@@ -49,7 +51,7 @@ CREATE INDEX bulk_operations_active ON bulk_operations (state) WHERE state <= 4;
 
 CREATE TABLE bulk_items (
     operation   integer NOT NULL,
-    item        integer NOT NULL,               -- from 1, in the order in which they are taken
+    item        integer NOT NULL,               -- from 1: as they are taken, or lane by lane
     drawer      integer NOT NULL,               -- where the entry lay when the set was frozen
     outcome     smallint NOT NULL DEFAULT 0 CHECK (outcome BETWEEN 0 AND 4), -- none yet, succeeded, failed, cancelled, skipped
     cause       smallint NOT NULL DEFAULT 0 CHECK (cause BETWEEN 0 AND 9),   -- why skipped
@@ -82,7 +84,7 @@ CREATE VIEW operations AS
            o.rate, o.truncated, o.total, o.fed, o.succeeded + d.succeeded AS succeeded, o.failed + d.failed AS failed,
            o.cancelled + d.cancelled AS cancelled, o.skipped + d.skipped AS skipped,
            o.succeeded + o.failed + o.cancelled + o.skipped + d.n AS ended, o.probe_from, o.probe_size, o.prev_at,
-           o.prev_done, o.created_at, o.start_at, o.started_at, o.finished_at
+           o.prev_done, o.created_at, o.start_at, o.started_at, o.finished_at, o.original, o.webhook_id
       FROM bulk_operations o
      CROSS JOIN LATERAL (
         SELECT coalesce(sum(x.n) FILTER (WHERE x.outcome = 1), 0)::integer AS succeeded,
@@ -130,40 +132,63 @@ RETURNS smallint LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
                 ELSE 0 END::smallint
 $$;
 
+-- How many items the rate of an operation leaves at this moment; without one, more than anybody takes.
+CREATE FUNCTION dlo_operation_pace(o bulk_operations) RETURNS real LANGUAGE plpgsql AS $$
+DECLARE
+    pace real;
+BEGIN
+    IF o.rate IS NULL THEN
+        RETURN 1e6;
+    END IF;
+    pace := least(o.rate, (SELECT p.bulk_rate / greatest(count(b.id), 1)
+                             FROM projects p LEFT JOIN bulk_operations b ON b.project_id = p.id AND b.state = 2 AND b.kind = 1
+                            WHERE p.id = o.project_id GROUP BY p.bulk_rate));
+    RETURN least(greatest(2 * pace, 1), -- two seconds may be made up for, not an hour's pause
+                 o.tokens + pace * extract(epoch FROM greatest(clock_timestamp() - o.fed_at, interval '0')));
+END
+$$;
+
+-- What may be under way, less what is.
+CREATE FUNCTION dlo_operation_room(o bulk_operations, under_way integer) RETURNS integer LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN under_way - o.fed + o.succeeded + o.failed + o.cancelled + o.skipped
+           + coalesce((SELECT sum(d.n) FROM bulk_deltas d WHERE d.operation = o.number), 0);
+END
+$$;
+
 -- How many items of a running operation are to be taken now, already marked as taken: what its rate, the bound on what
--- is under way and its probe leave. Locks its row. `refund`: of the last turn, what was skipped and thus cost nothing.
-CREATE FUNCTION dlo_operation_turn(op uuid, most integer, under_way integer, refund integer)
+-- is under way and its probe leave. Locks its row.
+CREATE FUNCTION dlo_operation_turn(op uuid, most integer, under_way integer)
 RETURNS TABLE (number integer, project_id integer, kind smallint, actor text, reason text, anew boolean, fed integer,
                n integer)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
     o bulk_operations;
-    pace real;
-    have real := 1e6;
+    have real;
     room integer;
 BEGIN
     SELECT b.* INTO o FROM bulk_operations b WHERE b.id = op AND b.state = 2 FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         RETURN;
     END IF;
-    room := under_way - o.fed + o.succeeded + o.failed + o.cancelled + o.skipped
-            + coalesce((SELECT sum(d.n) FROM bulk_deltas d WHERE d.operation = o.number), 0);
-    IF o.probe_size > 0 THEN
-        room := least(room, o.probe_from + o.probe_size - o.fed);
-    END IF;
-    IF o.rate IS NOT NULL THEN
-        pace := least(o.rate, (SELECT p.bulk_rate / greatest(count(b.id), 1)
-                                 FROM projects p LEFT JOIN bulk_operations b ON b.project_id = p.id AND b.state = 2 AND b.kind = 1
-                                WHERE p.id = o.project_id GROUP BY p.bulk_rate));
-        have := least(greatest(2 * pace, 1), -- two seconds may be made up for, not an hour's pause
-                      o.tokens + refund + pace * extract(epoch FROM greatest(clock_timestamp() - o.fed_at, interval '0')));
-    END IF;
-    room := greatest(least(most, room, o.total - o.fed, floor(have)::integer), 0);
+    have := dlo_operation_pace(o);
+    room := least(most, dlo_operation_room(o, under_way), o.total - o.fed, floor(have)::integer,
+                  CASE WHEN o.probe_size > 0 THEN o.probe_from + o.probe_size - o.fed END);
+    room := greatest(room, 0);
     IF room > 0 THEN
         UPDATE bulk_operations b SET fed = o.fed + room, tokens = have - room, fed_at = clock_timestamp() WHERE b.id = op;
     END IF;
     RETURN QUERY SELECT o.number, o.project_id, o.kind, o.actor, o.reason, o.anew, o.fed, room;
+END
+$$;
+
+-- What was taken and skipped has cost nothing of the rate.
+CREATE FUNCTION dlo_operation_refund(op uuid, n bigint) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF n > 0 THEN
+        UPDATE bulk_operations b SET tokens = b.tokens + n WHERE b.id = op;
+    END IF;
 END
 $$;
 
@@ -253,6 +278,7 @@ END
 $$;
 
 -- One item of a re-drive, looked at: why its entry cannot be re-driven (0: it can), and what its delivery needs to know.
+-- Shaped is also what a re-drive would have sent that died before its first request.
 CREATE FUNCTION dlo_item_look(project integer, in_drawer integer, entry uuid, anew boolean)
 RETURNS TABLE (cause smallint, drawer integer, webhook_id integer, shard smallint, event_id uuid, channel text,
                reason smallint, generation smallint, payload_bytes integer, shaped boolean, counted boolean)
@@ -264,19 +290,21 @@ DECLARE
     w webhooks;
     why smallint;
     bytes integer;
+    sent boolean;
 BEGIN
     SELECT x.* INTO p FROM projects x WHERE x.id = project;
     SELECT x.* INTO w FROM webhooks x WHERE x.project_id = project AND x.id = d.webhook_id;
     why := dlo_item_cause(1::int2, d.state, d.id IS NULL OR d.created_at <= dlo_now() - make_interval(secs => p.retention_s),
                           w.deleted_at IS NOT NULL, w.enabled);
     IF why = 0 THEN
-        SELECT octet_length(CASE WHEN anew THEN b.payload ELSE coalesce(b.dispatched, b.payload) END) INTO bytes
+        SELECT octet_length(CASE WHEN anew THEN b.payload ELSE coalesce(b.dispatched, b.payload) END), b.dispatched IS NOT NULL
+          INTO bytes, sent
           FROM dead_letter_bodies b
-         WHERE b.project_id = project AND b.id = entry AND b.drawer = d.drawer AND octet_length(b.payload) > 0;
-        why := CASE WHEN FOUND THEN 0 ELSE 7 END;
+         WHERE b.project_id = project AND b.id = entry AND b.drawer = d.drawer;
+        why := CASE WHEN bytes > 0 THEN 0 ELSE 7 END;
     END IF;
     RETURN QUERY SELECT why, d.drawer, d.webhook_id, w.shard, d.event_id, d.channel, d.reason, d.generation, bytes,
-                        d.attempt_count > 0 AND NOT anew, d.created_at > p.counted_from;
+                        (d.attempt_count > 0 OR sent) AND NOT anew, d.created_at > p.counted_from;
 END
 $$;
 

@@ -35,7 +35,6 @@ CREATE TABLE edits (
 CREATE INDEX edits_age ON edits (project_id, created_at);
 
 ALTER TABLE projects ADD COLUMN edit_redrive boolean NOT NULL DEFAULT false; -- whether edit-re-drive is allowed
-ALTER TABLE bulk_operations ADD COLUMN original boolean NOT NULL DEFAULT false; -- re-drives: to the original URLs
 ALTER TABLE bulk_items DROP CONSTRAINT bulk_items_cause_check,
     ADD CONSTRAINT bulk_items_cause_check CHECK (cause BETWEEN 0 AND 10) NOT VALID; -- wider: nothing to look through
 
@@ -175,36 +174,6 @@ CREATE TRIGGER bodies_purged AFTER DELETE ON dead_letter_bodies REFERENCING OLD 
 CREATE FUNCTION dlo_redrive_end(delivery uuid) RETURNS SETOF redrives LANGUAGE plpgsql ROWS 1 AS $$
 BEGIN
     RETURN QUERY DELETE FROM redrives x WHERE x.delivery_id = delivery RETURNING x.*;
-END
-$$;
-
--- As before, but for what is sent as it was: also the bytes of a re-drive that died before its first request.
-CREATE OR REPLACE FUNCTION dlo_item_look(project integer, in_drawer integer, entry uuid, anew boolean)
-RETURNS TABLE (cause smallint, drawer integer, webhook_id integer, shard smallint, event_id uuid, channel text,
-               reason smallint, generation smallint, payload_bytes integer, shaped boolean, counted boolean)
-LANGUAGE plpgsql AS $$
-#variable_conflict use_column
-DECLARE
-    d dead_letters := dlo_item_entry(project, in_drawer, entry);
-    p projects;
-    w webhooks;
-    why smallint;
-    bytes integer;
-    sent boolean;
-BEGIN
-    SELECT x.* INTO p FROM projects x WHERE x.id = project;
-    SELECT x.* INTO w FROM webhooks x WHERE x.project_id = project AND x.id = d.webhook_id;
-    why := dlo_item_cause(1::int2, d.state, d.id IS NULL OR d.created_at <= dlo_now() - make_interval(secs => p.retention_s),
-                          w.deleted_at IS NOT NULL, w.enabled);
-    IF why = 0 THEN
-        SELECT octet_length(CASE WHEN anew THEN b.payload ELSE coalesce(b.dispatched, b.payload) END), b.dispatched IS NOT NULL
-          INTO bytes, sent
-          FROM dead_letter_bodies b
-         WHERE b.project_id = project AND b.id = entry AND b.drawer = d.drawer;
-        why := CASE WHEN bytes > 0 THEN 0 ELSE 7 END;
-    END IF;
-    RETURN QUERY SELECT why, d.drawer, d.webhook_id, w.shard, d.event_id, d.channel, d.reason, d.generation, bytes,
-                        (d.attempt_count > 0 OR sent) AND NOT anew, d.created_at > p.counted_from;
 END
 $$;
 

@@ -11,8 +11,6 @@ CREATE TABLE recoveries (
     recovered_at timestamptz NOT NULL
 );
 
--- The only webhook that an operation's set is about; NULL: it has lanes, or is older than they are.
-ALTER TABLE bulk_operations ADD COLUMN webhook_id integer;
 -- At most one that has not ended, whoever plans it; and the last one.
 CREATE UNIQUE INDEX bulk_operations_auto ON bulk_operations (webhook_id) WHERE actor = 'auto' AND state <= 4;
 CREATE INDEX bulk_operations_auto_last ON bulk_operations (webhook_id, created_at) WHERE actor = 'auto';
@@ -59,10 +57,10 @@ CREATE TABLE bulk_lanes (
 ) WITH (fillfactor = 50);
 ALTER TABLE redrives ADD COLUMN webhook_id integer;
 
--- The next items of a running re-drive, already marked as taken. `least`: what a webhook may have under way in any case,
+-- The next items of a running re-drive, already marked as taken. `least_share`: what a webhook may have under way in any case,
 -- and all that one may have that is held (its circuit is not closed, or it is paused): enough to probe it, and what waits
 -- for it longer than its hold budget is few. `nth` counts them from 1.
-CREATE FUNCTION dlo_operation_take(op uuid, most integer, under_way integer, refund integer, least_share integer)
+CREATE FUNCTION dlo_operation_take(op uuid, most integer, under_way integer, least_share integer)
 RETURNS TABLE (number integer, project_id integer, anew boolean, nth integer, item integer, entry_id uuid, drawer integer)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
@@ -74,57 +72,72 @@ BEGIN
         RETURN;
     END IF;
     IF EXISTS (SELECT FROM bulk_lanes l WHERE l.operation = o.number) THEN
-        RETURN QUERY SELECT t.* FROM dlo_operation_take_of_lanes(o, most, under_way, refund, least_share) t;
+        RETURN QUERY SELECT t.* FROM dlo_operation_take_of_lanes(o, most, under_way, least_share) t;
         RETURN;
     END IF;
-    IF o.webhook_id IS NOT NULL AND dlo_webhook_held(o.webhook_id) THEN
+    IF EXISTS (SELECT FROM dlo_webhooks_held(o.project_id) h WHERE h.webhook_id = o.webhook_id) THEN
         under_way := least_share;
     END IF;
     RETURN QUERY
     SELECT t.number, t.project_id, t.anew, i.item - t.fed, i.item, i.entry_id, i.drawer
-      FROM dlo_operation_turn(op, most, under_way, refund) t CROSS JOIN LATERAL (
+      FROM dlo_operation_turn(op, most, under_way) t CROSS JOIN LATERAL (
         SELECT b.item, b.entry_id, b.drawer FROM bulk_items b
          WHERE b.operation = t.number AND b.item > t.fed AND b.item <= t.fed + t.n
          ORDER BY b.item) i;
 END
 $$;
 
--- A webhook that would be skipped (deleted, disabled) holds nothing up.
-CREATE FUNCTION dlo_webhook_held(webhook integer) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+-- Those of a project: each is found by an index, and they are few. One that would be skipped (deleted, disabled) holds
+-- nothing up.
+CREATE INDEX webhooks_paused ON webhooks (project_id, paused_at) WHERE paused_at IS NOT NULL;
+CREATE INDEX breakers_project ON breakers (project_id);
+CREATE FUNCTION dlo_webhooks_held(project integer) RETURNS TABLE (webhook_id integer) LANGUAGE plpgsql STABLE AS $$
 BEGIN
-    RETURN EXISTS (SELECT FROM webhooks w WHERE w.id = webhook AND w.enabled AND w.deleted_at IS NULL
-                      AND (w.paused_at IS NOT NULL OR EXISTS (SELECT FROM breakers b WHERE b.webhook_id = w.id)));
+    RETURN QUERY
+    SELECT w.id
+      FROM (SELECT x.id, x.enabled, x.deleted_at FROM webhooks x
+             WHERE x.project_id = project AND x.paused_at IS NOT NULL ORDER BY x.paused_at OFFSET 0) w
+     WHERE w.enabled AND w.deleted_at IS NULL
+     UNION
+    SELECT w.id
+      FROM breakers b CROSS JOIN LATERAL (
+        SELECT x.id, x.enabled, x.deleted_at FROM webhooks x WHERE x.id = b.webhook_id LIMIT 1) w
+     WHERE b.project_id = project AND w.enabled AND w.deleted_at IS NULL;
 END
 $$;
 
 -- Of each lane in its turn. A lane may have a quarter of what is left of the room under way, and `least_share` whatever is
--- left: however many of them are stuck, the others go on.
-CREATE FUNCTION dlo_operation_take_of_lanes(o bulk_operations, most integer, under_way integer, refund integer,
-                                            least_share integer)
+-- left: however many of them are stuck, the others go on. All lanes are looked at, so only if there is something to take.
+CREATE FUNCTION dlo_operation_take_of_lanes(o bulk_operations, most integer, under_way integer, least_share integer)
 RETURNS TABLE (number integer, project_id integer, anew boolean, nth integer, item integer, entry_id uuid, drawer integer)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
-    free integer;
+    free integer := greatest(dlo_operation_room(o, under_way), 0);
     firsts integer[];
     counts integer[];
     total bigint;
     took integer;
 BEGIN
-    free := greatest(under_way - o.fed + o.succeeded + o.failed + o.cancelled + o.skipped
-                     + coalesce((SELECT sum(d.n) FROM bulk_deltas d WHERE d.operation = o.number), 0), 0);
-    WITH busy AS MATERIALIZED (
-        SELECT r.webhook_id, count(*) AS n FROM redrives r WHERE r.operation = o.number GROUP BY 1),
-    room AS MATERIALIZED (
-        SELECT l.first, l.turn,
-               least(l.last - l.next + 1,
-                     CASE WHEN dlo_webhook_held(l.webhook_id) THEN least_share ELSE greatest(least_share, free / 4) END
-                     - coalesce(b.n, 0)::integer) AS n
-          FROM bulk_lanes l LEFT JOIN busy b ON b.webhook_id = l.webhook_id
-         WHERE l.operation = o.number AND l.next <= l.last),
+    most := least(most, floor(dlo_operation_pace(o))::integer,
+                  CASE WHEN o.probe_size > 0 THEN o.probe_from + o.probe_size - o.fed END);
+    IF most <= 0 THEN
+        RETURN;
+    END IF;
+    -- grouped, not joined: a plan made while these were empty would compare each with each
+    WITH room AS MATERIALIZED (
+        SELECT max(x.first) AS first, max(x.turn) AS turn,
+               least(max(x.waits), CASE WHEN bool_or(x.held) THEN least_share ELSE greatest(least_share, free / 4) END
+                                   - sum(x.busy)) AS n
+          FROM (SELECT l.webhook_id, l.first, l.turn, l.last - l.next + 1 AS waits, 0 AS busy, false AS held
+                  FROM bulk_lanes l WHERE l.operation = o.number AND l.next <= l.last
+                UNION ALL
+                SELECT r.webhook_id, NULL, NULL, NULL, 1, false FROM redrives r WHERE r.operation = o.number
+                UNION ALL
+                SELECT h.webhook_id, NULL, NULL, NULL, 0, true FROM dlo_webhooks_held(o.project_id) h) x
+         GROUP BY x.webhook_id HAVING count(x.first) > 0),
     shared AS (
-        SELECT r.first, r.turn, least(r.n, greatest(least(most, CASE WHEN o.probe_size > 0 THEN o.probe_size ELSE most END)
-                                                     / count(*) OVER (), 1))::integer AS n
+        SELECT r.first, r.turn, least(r.n, greatest(most / count(*) OVER (), 1))::integer AS n
           FROM room r WHERE r.n > 0
          ORDER BY r.turn, r.first LIMIT most)
     SELECT array_agg(s.first ORDER BY s.turn, s.first), array_agg(s.n ORDER BY s.turn, s.first), sum(s.n)
@@ -132,7 +145,7 @@ BEGIN
     IF firsts IS NULL THEN
         RETURN;
     END IF;
-    SELECT t.n INTO took FROM dlo_operation_turn(o.id, least(most, total)::integer, 1 << 30, refund) t;
+    SELECT t.n INTO took FROM dlo_operation_turn(o.id, least(most, total)::integer, 1 << 30) t;
     RETURN QUERY
     WITH cut AS (
         SELECT c.first, c.before, least(c.n, took - c.before)::integer AS n
@@ -143,13 +156,15 @@ BEGIN
         UPDATE bulk_lanes l
            SET next = l.next + c.n, turn = o.fed + 1, stage = o.probe_from,
                stage_at = CASE WHEN l.stage = o.probe_from THEN l.stage_at ELSE l.next END
-          FROM cut c WHERE l.operation = o.number AND l.first = c.first
+          FROM cut c CROSS JOIN LATERAL (
+            SELECT q.ctid AS tid FROM bulk_lanes q WHERE q.operation = o.number AND q.first = c.first LIMIT 1) k
+         WHERE l.ctid = k.tid
         RETURNING l.next - c.n AS begins, c.n, c.before)
     SELECT o.number, o.project_id, o.anew, (s.before + i.item - s.begins + 1)::integer, i.item, i.entry_id, i.drawer
       FROM served s CROSS JOIN LATERAL (
         SELECT b.item, b.entry_id, b.drawer FROM bulk_items b
          WHERE b.operation = o.number AND b.item >= s.begins AND b.item < s.begins + s.n
-         ORDER BY b.item) i;
+         ORDER BY b.item LIMIT s.n) i;
 END
 $$;
 

@@ -118,6 +118,7 @@ void auto_redrive_step(struct db *db)
     db_args_init(&args);
     db_args_int(&args, LIMIT_AUTO_REST_S);
     db_args_int(&args, LIMIT_AUTO_ACTIVE);
+    db_args_int(&args, LIMIT_AUTO_WITH_PAUSED);
     if (db_run(db, &worker_sql[WORKER_SQL_RECOVERIES], &args, &res) != DB_OK)
         return;
     for (int row = 0; row < PQntuples(res); row++) {

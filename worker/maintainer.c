@@ -187,6 +187,7 @@ static const struct {
 } duties[] = {
     {operations_step, LOOP_MS},
     {operations_fold, 500},
+    {operations_judge, 1000},
     {notices_flush, 1000},
     {fold, 1000},
     {sweep, 1000},

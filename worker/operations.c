@@ -88,8 +88,7 @@ static void move(struct db *db, struct operation *o, enum operation_event event,
 
 /* --- feeding ---------------------------------------------------------------------------------------------------- */
 
-static enum db_status feed(struct db *db, const struct operation *o, int64_t refund,
-                           int64_t taken[2])
+static enum db_status feed(struct db *db, const struct operation *o, int64_t taken[2])
 {
     struct pg_array ids;
     struct db_args args;
@@ -103,22 +102,28 @@ static enum db_status feed(struct db *db, const struct operation *o, int64_t ref
     db_args_uuid(&args, &o->id);
     db_args_binary(&args, ids.bytes.data, ids.bytes.len);
     db_args_int(&args, LIMIT_BULK_UNDER_WAY);
-    db_args_int(&args, refund);
     db_args_int(&args, LIMIT_BULK_LEAST_SHARE);
     enum db_status status = two(db, WORKER_SQL_OPERATION_FEED, &args, taken);
     pg_array_release(&ids);
     return status;
 }
 
-static enum db_status settle(struct db *db, const struct operation *o, int64_t refund,
-                             int64_t taken[2])
+static enum db_status settle(struct db *db, const struct operation *o, int64_t taken[2])
 {
     struct db_args args;
     db_args_init(&args);
     db_args_uuid(&args, &o->id);
     db_args_int(&args, LIMIT_BULK_TURN);
-    db_args_int(&args, refund);
     return two(db, WORKER_SQL_OPERATION_SETTLE, &args, taken);
+}
+
+/* What failed for neither the connection nor a lock would fail for ever; of a constraint db.c says nothing by itself. */
+static void give_up(struct db *db, struct operation *o)
+{
+    char why[400];
+    snprintf(why, sizeof why, "%s", db_message(db));
+    log_error("an operation cannot go on: %s", why);
+    move(db, o, OPERATION_BREAK, why, "break");
 }
 
 /* Takes what its pace allows. How many deliveries were made; what is skipped costs nothing of the rate. */
@@ -127,10 +132,9 @@ static int64_t take(struct db *db, struct operation *o)
     int64_t made = 0, taken[2] = {0, 0};
     for (int turn = 0; turn < TURNS && o->fed < o->total; turn++) {
         bool redrive = o->kind == OPERATION_REDRIVE;
-        int64_t refund = taken[0] - taken[1];
-        enum db_status status = redrive ? feed(db, o, refund, taken) : settle(db, o, refund, taken);
-        if (status == DB_FAILED) /* not the connection, nor a lock: it would fail for ever */
-            move(db, o, OPERATION_BREAK, db_message(db), "break");
+        enum db_status status = redrive ? feed(db, o, taken) : settle(db, o, taken);
+        if (status == DB_FAILED || status == DB_CONFLICT)
+            give_up(db, o);
         if (status != DB_OK)
             return made;
         o->fed += taken[0];
@@ -149,7 +153,9 @@ static int64_t take(struct db *db, struct operation *o)
 
 static int64_t next_stage(int64_t size)
 {
-    return size < SECOND_STAGE ? SECOND_STAGE : size < THIRD_STAGE ? THIRD_STAGE : 2 * size;
+    if (size < THIRD_STAGE)
+        return size < SECOND_STAGE ? SECOND_STAGE : THIRD_STAGE;
+    return 2 * size < LIMIT_BULK_UNDER_WAY ? 2 * size : LIMIT_BULK_UNDER_WAY;
 }
 
 static void enter_stage(struct db *db, const struct operation *o, int64_t size)
@@ -222,7 +228,7 @@ static void finish_if_over(struct db *db, struct operation *o)
 
 static int64_t run(struct db *db, struct operation *o)
 {
-    if (o->stage_fed)
+    if (o->stage_fed && o->under_way == 0)
         judge_stage(db, o);
     int64_t made = o->state == OPERATION_RUNNING ? take(db, o) : 0;
     if (made == 0)
@@ -238,7 +244,7 @@ static void cancel(struct db *db, struct operation *o)
         move(db, o, OPERATION_DRAINED, NULL, "cancelled");
 }
 
-/* How many deliveries were made. */
+/* How many deliveries were made; so say all that do something to an operation. */
 static int64_t step(struct db *db, struct operation *o)
 {
     if (o->over) {
@@ -253,6 +259,14 @@ static int64_t step(struct db *db, struct operation *o)
         finish_if_over(db, o);
     if (o->state == OPERATION_CANCELLING)
         cancel(db, o);
+    return 0;
+}
+
+/* Of a stage that waits for answers: each look costs as much as the stage is long. */
+static int64_t judge(struct db *db, struct operation *o)
+{
+    if (o->state == OPERATION_RUNNING && !o->over && o->stage_fed && o->under_way > 0)
+        judge_stage(db, o);
     return 0;
 }
 
@@ -285,8 +299,8 @@ static int64_t number_for(struct db *db, enum worker_sql which, int64_t arg)
     return two(db, which, &args, n) == DB_OK ? n[0] : 0;
 }
 
-/* How many deliveries were made. */
-static int64_t step_all(struct db *db, const PGresult *res)
+static int64_t each_row(struct db *db, const PGresult *res,
+                        int64_t (*act)(struct db *db, struct operation *o))
 {
     int64_t made = 0;
     if (PQntuples(res) == 0 || db_command(db, PINNED) != DB_OK)
@@ -294,25 +308,35 @@ static int64_t step_all(struct db *db, const PGresult *res)
     for (int row = 0; row < PQntuples(res); row++) {
         struct operation o;
         read_row(res, row, &o);
-        made += step(db, &o);
+        made += act(db, &o);
     }
     (void)db_command(db, UNPINNED); /* else the connection is gone, and the setting with it */
     return made;
 }
 
-void operations_step(struct db *db)
+static int64_t each_active(struct db *db, int64_t (*act)(struct db *db, struct operation *o))
 {
     PGresult *res;
     struct db_args args;
     db_args_init(&args);
     db_args_int(&args, LIMIT_BULK_DAYS);
     if (db_run(db, &worker_sql[WORKER_SQL_OPERATIONS_ACTIVE], &args, &res) != DB_OK)
-        return;
-    int64_t made = step_all(db, res);
+        return 0;
+    int64_t made = each_row(db, res, act);
     PQclear(res);
-    if (made > 0)
+    return made;
+}
+
+void operations_step(struct db *db)
+{
+    if (each_active(db, step) > 0)
         (void)db_command(
             db, "SELECT pg_notify('dlo_wake', '')"); /* after the commits, once: see waker.c */
+}
+
+void operations_judge(struct db *db)
+{
+    each_active(db, judge);
 }
 
 void operations_fold(struct db *db)

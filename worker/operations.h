@@ -10,8 +10,10 @@
 
 #include "common/db.h"
 
-/* Each operation that has not ended, one step on: at most ten times a second. */
+/* Each operation that has not ended, one step on: at most twenty times a second. */
 void operations_step(struct db *db);
+/* Whether too much of a probe's stage has failed that still waits for answers: once a second. */
+void operations_judge(struct db *db);
 /* Outcomes of items go into their operations' rows: twice a second. */
 void operations_fold(struct db *db);
 /* How many items have ended by now, for the rate that is shown: every five seconds. */

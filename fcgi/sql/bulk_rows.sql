@@ -11,8 +11,7 @@ SELECT o.id, o.kind, o.state, o.cause, o.name, o.reason, o.query, o.retry_of, o.
        CASE WHEN o.state <> 2 THEN NULL
             WHEN r.actual > 0 THEN ceil((o.total - o.ended) / r.actual)
             WHEN o.rate IS NOT NULL THEN ceil((o.total - o.fed) / o.rate) END::bigint AS eta,
-       o.probe_size, o.created_at, o.start_at, o.started_at, o.finished_at,
-       (SELECT b.original FROM bulk_operations b WHERE b.project_id = $1 AND b.id = o.id) AS original
+       o.probe_size, o.created_at, o.start_at, o.started_at, o.finished_at, o.original
   FROM operations o
  CROSS JOIN LATERAL (
     SELECT round(CASE WHEN o.finished_at IS NOT NULL

@@ -250,6 +250,18 @@ def test_new_failure_pauses_it_and_only_another_outage_takes_it_over(project, pe
     assert after["counts"]["succeeded"] == 6 and shop.states() == {RESOLVED: 6, REFAILED: 1}
 
 
+def test_those_that_their_probe_has_paused_are_in_nobodys_way(project, peer):
+    """One each of webhooks that fail again and again; they would fill the number of active ones for a week."""
+    project.stack.sql("""INSERT INTO bulk_operations (id, project_id, kind, state, cause, query, actor, anew, truncated, total,
+        start_at, webhook_id) SELECT lpad(to_hex(1000 * p + g), 32, '0')::uuid, p, 1, 3, 'probe: 1 of 1 failed',
+        '{"filters":{"webhookId":"-"}}', 'auto', false, false, 1, dlo_now(), 1000000 + 100 * p + g
+        FROM (SELECT %s::int4 AS p) x, generate_series(1, 60) g""", [project.number])
+    shop = Shop(project, peer)
+    shop.outage(4)
+    shop.recovery()
+    assert shop.operation("completed")["counts"]["succeeded"] == 4
+
+
 def test_paused_by_somebody_stays_paused(project, peer):
     shop = Shop(project, peer, {"ratePerSecond": 0.5})
     shop.outage(3)

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from harness.bulk import OPEN, RESOLVED, agree, fill, goes_on, look, reaches, start, states
+from harness.plans import log_plans, plans_of
 from harness.wait import eventually, stays
 
 ANY = {"If-Match": "*"}
@@ -250,3 +251,58 @@ def test_operation_whose_statement_fails_ends(own_stack, peer):
 def start_by_hand(stack, project):
     return stack.value("""INSERT INTO bulk_operations (id, project_id, kind, state, query, actor, anew, truncated, total, start_at)
         VALUES (gen_random_uuid(), %s, 1, 2, '{}', 'cli', false, false, 10, dlo_now()) RETURNING id""", [project.number])
+
+
+# --- what is named twice is in the set once ----------------------------------------------------------------------------
+
+FINGERPRINT = "ab" * 16
+TWICE = [{"state": ["open", "open"]}, {"eventType": ["order.paid", "order.paid"]}, {"statusCode": [503, "0503"]},
+         {"generation": ["0", "00"]}, {"fingerprint": [FINGERPRINT, FINGERPRINT.upper()]}, {"failureReason": ["timeout", "timeout"]},
+         {"channel": ["bulk", "bulk"], "state": ["open", "open"]}]
+
+
+@pytest.mark.parametrize("filters", TWICE, ids=lambda f: "-".join(f))
+@pytest.mark.parametrize("kind, state", [("re-drive", "resolved"), ("discard", "discarded")])
+def test_value_named_twice(project, peer, kind, state, filters):
+    fill(project, 5, peer.url(path := peer.path()))
+    project.stack.sql("UPDATE dead_letters SET fingerprint = decode(%s, 'hex') WHERE project_id = %s", [FINGERPRINT, project.number])
+    if "failureReason" in filters:
+        named = project.get("/v1/dlq").json()["data"][0]["failureReason"]
+        filters = {"failureReason": [named, named]}
+    body = {"filters": filters, **({"reason": "r"} if kind == "discard" else {"ratePerSecond": 1000})}
+    planned = project.post(f"/v1/dlq/bulk-{kind}", {**body, "dryRun": True})
+    assert planned.status == 200 and planned.json()["matched"] == 5, planned
+    made = project.post(f"/v1/dlq/bulk-{kind}", body, headers={"Idempotency-Key": f"twice-{project.number}"})
+    assert made.status == 202 and made.json()["counts"]["total"] == 5, made
+    assert goes_on(project, made.json(), "completed")["counts"]["succeeded"] == 5 == agree(project, made.json())["succeeded"]
+    if kind == "re-drive":
+        assert peer.count(path) == 5
+    assert project.get(f"/v1/dlq?state={state}&count=exact").json()["total"] == 5
+    counted = dict(project.stack.sql("SELECT state, sum(n) FROM (SELECT state, n FROM dlq_counts WHERE project_id = %(p)s UNION ALL"
+                                     " SELECT state, n FROM dlq_deltas WHERE project_id = %(p)s) c GROUP BY 1 HAVING sum(n) <> 0",
+                                     {"p": project.number}))
+    assert counted == states(project)
+
+
+def test_operation_that_a_constraint_stops_ends(own_stack, peer):
+    """Whatever put an entry into a set twice: it must not be tried for ever."""
+    project = own_stack.project()
+    fill(project, 5, peer.url(peer.path()))
+    op = start(project, startAt=own_stack.value("SELECT dlo_iso(dlo_now() + interval '1 hour')"))
+    own_stack.sql("UPDATE bulk_items SET entry_id = (SELECT entry_id FROM bulk_items WHERE item = 1) WHERE item = 2")
+    own_stack.sql("UPDATE bulk_operations SET start_at = dlo_now()")
+    after = reaches(project, op, "failed")
+    assert "redrives_entry_id_key" in after["stateReason"] and after["counts"]["notStarted"] == 5
+    assert any("redrives_entry_id_key" in text for name, text in own_stack.logs() if name == "worker")
+
+
+def test_stage_that_waits_is_judged_once_a_second(own_stack, peer):
+    project = own_stack.project()
+    hook = fill(project, 50, peer.url(peer.path()))
+    project.post(f"/v1/webhooks/{hook['id']}/pause")
+    op = start(project, probe=True, ratePerSecond=1000)
+    eventually(lambda: look(project, op)["counts"]["sent"] == 1)
+    log_plans(own_stack)
+    plans = plans_of(own_stack, lambda: stays(lambda: look(project, op)["counts"]["sent"] == 1, 3, 0.3))
+    judged = [p for p in plans if "r.item = i.item" in p.statement]
+    assert 1 <= len(judged) <= 5, len(judged)

@@ -1,13 +1,13 @@
 -- name: operation_feed
--- params: $1 operation uuid, $2 ids for new deliveries uuid[], $3 most of it under way int4, $4 what the last turn skipped int4,
---         $5 what of one webhook may be under way in any case int4
+-- params: $1 operation uuid, $2 ids for new deliveries uuid[], $3 most of it under way int4, $4 what of one webhook may be
+--         under way in any case int4
 -- returns: items taken int8, re-drives made int8
 -- locks: the operation, the entries it re-drives
--- called by: maintainer, for a running re-drive: the next items in order, as many as its pace allows. Entry, link, queue,
+-- called by: maintainer, for a running re-drive: the next items, each lane's in order, as many as its pace allows. Entry, link, queue,
 --            counts, what is skipped and how far it got are one statement: killed anywhere, it goes on with the next item.
 WITH items AS MATERIALIZED (
     SELECT t.number, t.project_id, t.anew, o.original, t.item, t.entry_id, t.drawer, ($2::uuid[])[t.nth] AS delivery
-      FROM dlo_operation_take($1::uuid, cardinality($2::uuid[]), $3::int4, $4::int4, $5::int4) t
+      FROM dlo_operation_take($1::uuid, cardinality($2::uuid[]), $3::int4, $4::int4) t
       JOIN bulk_operations o ON o.id = $1::uuid),
 looked AS MATERIALIZED (
     SELECT i.number, i.project_id, i.item, i.entry_id, i.delivery, i.original, l.*,
@@ -55,4 +55,4 @@ ended AS (
         SELECT number, dlo_item_end(number, item, 4::int2, cause, NULL, NULL, NULL) AS n
           FROM made WHERE cause > 0 OFFSET 0) e
      GROUP BY 1)
-SELECT count(*), count(*) FILTER (WHERE cause = 0) FROM made
+SELECT count(*), count(*) FILTER (WHERE cause = 0), dlo_operation_refund($1::uuid, count(*) FILTER (WHERE cause > 0)) FROM made

@@ -1,11 +1,11 @@
 -- name: operation_settle
--- params: $1 operation uuid, $2 most items int4, $3 what the last turn skipped int4
+-- params: $1 operation uuid, $2 most items int4
 -- returns: items taken int8, those that succeeded int8
 -- locks: the operation, the entries it changes
 -- called by: maintainer, for a running discard, restore or purge: the next items in order. State, counts, outcome and how far
 --            it got are one statement: killed anywhere, it goes on with the next item.
 WITH turn AS MATERIALIZED (
-    SELECT * FROM dlo_operation_turn($1::uuid, $2::int4, $2::int4, $3::int4)),
+    SELECT * FROM dlo_operation_turn($1::uuid, $2::int4, $2::int4)),
 items AS MATERIALIZED (
     SELECT t.number, t.project_id, t.kind, t.actor, t.reason AS why, i.item, i.entry_id, i.drawer
       FROM turn t CROSS JOIN LATERAL (
@@ -31,4 +31,4 @@ ended AS (
                dlo_item_end(number, item, CASE WHEN cause = 0 THEN 1 ELSE 4 END::int2, cause, NULL, NULL, NULL) AS n
           FROM done OFFSET 0) e
      GROUP BY 1, 2)
-SELECT count(*), count(*) FILTER (WHERE cause = 0) FROM done
+SELECT count(*), count(*) FILTER (WHERE cause = 0), dlo_operation_refund($1::uuid, count(*) FILTER (WHERE cause > 0)) FROM done

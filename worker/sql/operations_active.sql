@@ -4,16 +4,16 @@
 --          way, failed, probe's size (0: none), whether the probe's stage is to be judged bool (it has been fed whole, or a
 --          circuit that is not closed may keep it from that), whether it has lanes bool
 -- locks: none
--- called by: maintainer, ten times a second: the operations that have not ended
+-- called by: maintainer, twenty times a second: the operations that have not ended
 SELECT o.id, o.kind, o.state, o.start_at <= dlo_now() AS due,
        o.created_at <= dlo_now() - make_interval(days => $1::int4) AND o.start_at <= dlo_now() - make_interval(days => $1::int4)
            AS over,
        o.total, o.fed, o.fed - o.ended AS under_way, o.failed, o.probe_size,
        o.probe_size > 0 AND (o.fed >= least(o.probe_from + o.probe_size, o.total)
-           OR EXISTS (SELECT FROM breakers k WHERE k.webhook_id = b.webhook_id)
+           OR EXISTS (SELECT FROM breakers k WHERE k.webhook_id = o.webhook_id)
            OR EXISTS (SELECT FROM bulk_lanes l JOIN breakers k ON k.webhook_id = l.webhook_id
                        WHERE l.operation = o.number AND l.next <= l.last)) AS stage_fed,
        EXISTS (SELECT FROM bulk_lanes l WHERE l.operation = o.number) AS lanes
-  FROM operations o JOIN bulk_operations b ON b.id = o.id
+  FROM operations o
  WHERE o.state <= 4
  ORDER BY o.id

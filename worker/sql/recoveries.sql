@@ -1,5 +1,6 @@
 -- name: recoveries
--- params: $1 seconds between two operations of a webhook int4, $2 most of them that have not ended in a project int4
+-- params: $1 seconds between two operations of a webhook int4, $2 most of them in a project that have not ended nor been
+--         paused by their probe int4, $3 most of them with those int4
 -- returns: webhook int4, recovered text, what is to be done int2 (worker/auto_redrive.c: 0 wait, 1 forget it, 2 plan, 3 look at
 --          the last operation, which its probe has paused), that operation uuid
 -- locks: none
@@ -10,8 +11,9 @@ SELECT r.webhook_id, r.recovered_at::text,
             WHEN w.paused_at IS NOT NULL OR NOT w.enabled THEN 0
             WHEN o.state = 3 AND o.cause IS NOT NULL THEN 3
             WHEN o.state <= 4 OR o.created_at > dlo_now() - make_interval(secs => $1::int4) THEN 0
-            WHEN (SELECT count(*) FROM bulk_operations a
-                   WHERE a.project_id = w.project_id AND a.actor = 'auto' AND a.state <= 4) >= $2::int4 THEN 0
+            WHEN (SELECT count(*) FILTER (WHERE a.state <> 3 OR a.cause IS NULL) >= $2::int4 OR count(*) >= $3::int4
+                    FROM bulk_operations a
+                   WHERE a.project_id = w.project_id AND a.actor = 'auto' AND a.state <= 4) THEN 0
             ELSE 2 END::int2, o.id
   FROM recoveries r
   JOIN webhooks w ON w.id = r.webhook_id
