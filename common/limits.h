@@ -85,8 +85,7 @@
 #define LIMIT_BULK_SHOWN_ITEMS 50   /* within the operation itself (API) */
 #define LIMIT_AUTO_ACTIVE 50 /* of a project that nobody asked for: they leave places for others */
 #define LIMIT_AUTO_WITH_PAUSED                                                                     \
-    (LIMIT_BULK_ACTIVE -                                                                           \
-     10) /* with those that their probe has paused: one each of webhooks that fail */
+    (LIMIT_BULK_ACTIVE - 10)     /* with those that their probe has paused, one a webhook */
 #define LIMIT_AUTO_GENERATIONS 3 /* what was re-driven so often is not re-driven by itself (API) */
 #define LIMIT_AUTO_REST_S 60     /* between two of one webhook */
 

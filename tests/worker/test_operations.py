@@ -183,6 +183,14 @@ def test_what_expires_before_its_turn_is_skipped(stack, peer, clock):
 # --- kill -9 ----------------------------------------------------------------------------------------------------------
 
 
+def test_what_is_skipped_is_given_back_to_the_rate(project, peer):
+    hook = fill(project, 30, peer.url(peer.path()))
+    assert project.delete(f"/v1/webhooks/{hook['id']}").status in (200, 204)
+    op = start(project, ratePerSecond=1)
+    assert goes_on(project, op, "completed")["counts"]["skipped"] == 30
+    assert project.stack.value("SELECT tokens FROM bulk_operations WHERE project_id = %s", [project.number]) >= 1
+
+
 @pytest.fixture
 def own_stack(make_stack):
     """One that may be killed."""
