@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # What is measured and what measures it: a stack of our own, fresh for each row, and one peer. Sourced by measure.sh.
 #
-# Everything lies in $dir, below BENCH_DIR, or /var/tmp because /tmp may be memory, where a durable commit costs nothing: what
-# /dev/shm gives is what our own part takes, on a machine whose disk stalls (the row `machine` tells which it was). Only
+# Everything lies in $dir, below DLO_BENCH_DIR, or /var/tmp because /tmp may be memory, where a durable commit costs
+# nothing: /dev/shm shows what is left without the disk (the row `machine` tells which it was). Only
 # processes started here are signalled, by pid; the peer dies with us, the stack is stopped by rig_close. Killed with -9
 # we leave the stack running: `make down DLO_VAR=/var/tmp/dlo-bench.XXXXXX/var` stops it.
 
@@ -16,7 +16,7 @@ rig_open() {
     if [ "$highest" = unlimited ] || ((highest > 65536)); then highest=65536; fi
     ulimit -Sn "$highest" # thousands of receivers are as many connections
     pg_bin=$(find /usr/lib/postgresql -maxdepth 2 -name bin 2>/dev/null | sort -V | tail -n 1)
-    dir=$(mktemp -d "${BENCH_DIR:-/var/tmp}/dlo-bench.XXXXXX")
+    dir=$(mktemp -d "${DLO_BENCH_DIR:-/var/tmp}/dlo-bench.XXXXXX")
     chmod 755 "$dir" # other users' processes have to get through
     DLO_VAR=$dir/var
     DLO_CA_FILE=$dir/ca.pem

@@ -8,7 +8,8 @@
 #
 # Rows: drain drain-many drain-failing drain-tls drain-stuck ingest-single ingest-batch latency isolation transforms
 # growth, and after a row one of memory. ONLY selects by the beginning of a name. QUICK=1: a fifth of everything.
-# DLO_SENDERS, DLO_INTAKE, DLO_DESK as for `make run`; BENCH_DIR: where everything lies (rig.sh). `firstStep` and `aim` are those of the field that the design names:
+# DLO_SENDERS, DLO_INTAKE, DLO_DESK as for `make run`; DLO_BENCH_DIR: where everything lies (rig.sh). `firstStep` and `aim`
+# are those of the field that the design names:
 # perSecond, p99Ms of latency, ratio of isolation, transforms and growth, mib.
 set -u
 
