@@ -29,7 +29,7 @@
 #define LIMIT_SEARCH_ROWS 20000 /* payloads read by one search; its cursor goes on */
 #define LIMIT_SEARCH_MS 1500
 #define LIMIT_SEARCH_SET 100000      /* payloads read to choose the set of a bulk operation */
-#define LIMIT_GROUP_ROWS 20000       /* entries counted where no counter knows their groups */
+#define LIMIT_GROUP_ROWS 10000       /* entries counted where no counter knows their groups */
 #define LIMIT_EXPORT_BYTES (4 << 20) /* payloads held by one export, and one more */
 #define LIMIT_STATS_ROWS 10000       /* buckets of one answer */
 #define LIMIT_DIFF_CHANGES 500

@@ -1,5 +1,5 @@
 /*
- * See entry_filter.h. Owns the table of fields: name, how a value is read, what it means in SQL. Must never put what a
+ * See entry_filter.h. Owns how a filter is read, and the statements made of it. Must never put what a
  * client sent into the text of a statement. Reads only; a crash leaves nothing.
  */
 #include "fcgi/entry_filter.h"
@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/fingerprint.h"
 #include "common/limits.h"
 #include "common/states.h"
 #include "fcgi/column.h"
+#include "fcgi/entry_fields.h"
 #include "fcgi_sql.h"
 
 #define VALUES_BYTES 65536
@@ -21,169 +21,6 @@
     "d.project_id = $1 AND d.created_at > (SELECT dlo_now() - make_interval(secs => "              \
     "p.retention_s)"                                                                               \
     " FROM projects p WHERE p.id = $1)"
-
-enum field_index {
-    FIELD_WEBHOOK, /* the first four are what the counters know */
-    FIELD_CHANNEL,
-    FIELD_REASON,
-    FIELD_STATE,
-    FIELD_COVERED,
-    FIELD_TYPE = FIELD_COVERED,
-    FIELD_CUSTOMER,
-    FIELD_EXTERNAL,
-    FIELD_EVENT,
-    FIELD_CLASSIFICATION,
-    FIELD_STATUS,
-    FIELD_GENERATION,
-    FIELD_FINGERPRINT,
-    FIELD_REPLAYABLE,
-    FIELD_INTENTIONAL,
-    FIELD_FROM,
-    FIELD_TO,
-    FIELD_OCCURRED_FROM,
-    FIELD_OCCURRED_TO,
-    FIELD_EXPIRES_BEFORE,
-    FIELDS
-};
-_Static_assert(FIELDS <= ENTRY_FILTER_FIELDS_MAX, "a filter has no room for a field");
-
-/* One value of a list of them. false: it is none, and `allowed` says what is. */
-typedef bool value_reader(struct pg_array *to, const char *text, size_t len);
-
-struct field {
-    const char *name, *alias;
-    value_reader *value; /* NULL: not a list of values */
-    enum pg_type type;
-    const char *code;    /* of the problem when a value is none */
-    const char *allowed; /* what would be one */
-    const char *sql;     /* "?" is the parameter */
-    const char *column;  /* of a field that may lead: an index begins with it; else NULL */
-    const char *lead;    /* yields its values, each of which has an ordered scan */
-    const char *one;     /* its only value */
-    bool any_state;      /* that index is not ordered within one state, but over all of them */
-};
-
-static bool text_value(struct pg_array *to, const char *text, size_t len)
-{
-    pg_array_bytes(to, text, len);
-    return true;
-}
-
-static bool id_value(struct pg_array *to, enum ids_kind kind, const char *text, size_t len)
-{
-    struct uuid id;
-    if (ids_parse(kind, text, len, &id) != 0)
-        return false;
-    pg_array_uuid(to, &id);
-    return true;
-}
-
-static bool webhook_value(struct pg_array *to, const char *text, size_t len)
-{
-    return id_value(to, ID_WEBHOOK, text, len);
-}
-
-static bool event_value(struct pg_array *to, const char *text, size_t len)
-{
-    return id_value(to, ID_EVENT, text, len);
-}
-
-static bool reason_value(struct pg_array *to, const char *text, size_t len)
-{
-    int reason = states_reason_parse(text, len);
-    if (reason >= 0)
-        pg_array_int2(to, (int16_t)reason);
-    return reason >= 0;
-}
-
-static bool state_value(struct pg_array *to, const char *text, size_t len)
-{
-    int state = states_entry_parse(text, len);
-    if (state < 0 || state == ENTRY_PURGED)
-        return false;
-    pg_array_int2(to, (int16_t)state);
-    return true;
-}
-
-static bool classification_value(struct pg_array *to, const char *text, size_t len)
-{
-    bool permanent = len == strlen("permanent") && memcmp(text, "permanent", len) == 0;
-    if (!permanent &&
-        (len != strlen("transient_exhausted") || memcmp(text, "transient_exhausted", len) != 0))
-        return false;
-    pg_array_bool(to, permanent);
-    return true;
-}
-
-static bool small_value(struct pg_array *to, const char *text, size_t len)
-{
-    if (len < 1 || len > 4 || strspn(text, "0123456789") != len)
-        return false;
-    pg_array_int2(to, (int16_t)strtol(text, NULL, 10));
-    return true;
-}
-
-static bool fingerprint_value(struct pg_array *to, const char *text, size_t len)
-{
-    unsigned char bytes[FINGERPRINT_BYTES];
-    if (fingerprint_parse(text, len, bytes) != 0)
-        return false;
-    pg_array_bytes(to, bytes, sizeof bytes);
-    return true;
-}
-
-#define FILTER "bad-filter"
-#define WEBHOOKS                                                                                   \
-    "(SELECT w.id FROM webhooks w WHERE w.project_id = $1 AND w.public_id = ANY (?::uuid[]))"
-/* Each value once, however it was spelled (500 and 0500): a scan made twice would freeze its entries twice. */
-#define LEAD(column, type)                                                                         \
-    column " = ANY (?::" type "[])", column, "(SELECT DISTINCT u FROM unnest(?::" type "[]) u)",   \
-        "(?::" type "[])[1]"
-#define RETENTION "make_interval(secs => (SELECT p.retention_s FROM projects p WHERE p.id = $1))"
-
-static const struct field fields[FIELDS] = {
-    [FIELD_WEBHOOK] = {"webhookId", "subscriptionId", webhook_value, PG_UUID, "malformed-id",
-                       "ids of webhooks (whk_…)", "d.webhook_id IN " WEBHOOKS, "d.webhook_id",
-                       WEBHOOKS, WEBHOOKS},
-    [FIELD_CHANNEL] = {"channel", NULL, text_value, PG_TEXT, FILTER, NULL,
-                       LEAD("d.channel", "text")},
-    [FIELD_REASON] = {"failureReason", NULL, reason_value, PG_INT2, FILTER, NULL,
-                      LEAD("d.reason", "smallint")},
-    [FIELD_STATE] = {"state", NULL, state_value, PG_INT2, FILTER,
-                     "open, replaying, resolved, refailed, discarded, expired, all",
-                     LEAD("d.state", "smallint")},
-    [FIELD_TYPE] = {"eventType", NULL, text_value, PG_TEXT, FILTER, NULL,
-                    LEAD("d.event_type", "text")},
-    [FIELD_CUSTOMER] = {"customerExternalId", NULL, text_value, PG_TEXT, FILTER, NULL,
-                        LEAD("d.customer_id", "text"), true},
-    [FIELD_EXTERNAL] = {"externalId", NULL, text_value, PG_TEXT, FILTER, NULL,
-                        LEAD("d.external_id", "text"), true},
-    [FIELD_EVENT] = {"eventId", NULL, event_value, PG_UUID, "malformed-id", "ids of events (evt_…)",
-                     LEAD("d.event_id", "uuid"), true},
-    [FIELD_CLASSIFICATION] = {"classification", NULL, classification_value, PG_BOOL, FILTER,
-                              "transient_exhausted, permanent", "d.permanent = ANY (?::boolean[])"},
-    [FIELD_STATUS] = {"statusCode", NULL, small_value, PG_INT2, FILTER,
-                      "HTTP status codes; 0 for no answer", LEAD("d.last_status", "smallint")},
-    [FIELD_GENERATION] = {"generation", NULL, small_value, PG_INT2, FILTER, "small numbers, from 0",
-                          LEAD("d.generation", "smallint")},
-    [FIELD_FINGERPRINT] = {"fingerprint", NULL, fingerprint_value, PG_BYTEA, FILTER,
-                           "fingerprints of 32 hex digits", LEAD("d.fingerprint", "bytea")},
-    [FIELD_REPLAYABLE] =
-        {"replayable", NULL, NULL, 0, NULL, NULL,
-         /* what is in the system scope has no webhook, and can be routed again */
-         "(d.state = 1 AND (d.webhook_id = 0 OR EXISTS (SELECT FROM webhooks w WHERE w.project_id "
-         "= $1"
-         " AND w.id = d.webhook_id AND w.enabled AND w.deleted_at IS NULL))) = ?::boolean"},
-    [FIELD_INTENTIONAL] = {"intentional", NULL, NULL, 0, NULL, NULL, "d.intentional = ?::boolean"},
-    [FIELD_FROM] = {"from", NULL, NULL, 0, NULL, NULL, "d.created_at >= ?::timestamptz"},
-    [FIELD_TO] = {"to", NULL, NULL, 0, NULL, NULL, "d.created_at < ?::timestamptz"},
-    [FIELD_OCCURRED_FROM] = {"occurredFrom", NULL, NULL, 0, NULL, NULL,
-                             "d.occurred_at >= ?::timestamptz"},
-    [FIELD_OCCURRED_TO] = {"occurredTo", NULL, NULL, 0, NULL, NULL,
-                           "d.occurred_at < ?::timestamptz"},
-    [FIELD_EXPIRES_BEFORE] = {"expiresBefore", NULL, NULL, 0, NULL, NULL,
-                              "d.created_at < ?::timestamptz - " RETENTION},
-};
 
 /* --- reading ---------------------------------------------------------------------------------------------------- */
 
@@ -195,7 +32,7 @@ static void reason_names(char *out, size_t size)
         n += (size_t)snprintf(out + n, size - n, "%s%s", i > REASON_NONE + 1 ? ", " : "", name);
 }
 
-static bool refuse_value(struct list *l, const struct field *field, const char *name,
+static bool refuse_value(struct list *l, const struct entry_field *field, const char *name,
                          const char *value)
 {
     char reasons[400];
@@ -210,7 +47,7 @@ static struct entry_filter_value *open_array(struct entry_filter *f, enum field_
 {
     struct entry_filter_value *to = &f->fields[i];
     if (!to->given)
-        pg_array_init(&to->values, fields[i].type, VALUES_BYTES);
+        pg_array_init(&to->values, entry_fields[i].type, VALUES_BYTES);
     to->given = to->array = true;
     return to;
 }
@@ -223,8 +60,8 @@ static bool read_values(struct entry_filter *f, struct list *l, enum field_index
     for (int k = 0; k < n; k++) {
         if (i == FIELD_STATE && strcmp(values[k], "all") == 0)
             f->every_state = true;
-        else if (!fields[i].value(&open_array(f, i)->values, values[k], strlen(values[k])))
-            return refuse_value(l, &fields[i], name, values[k]);
+        else if (!entry_fields[i].value(&open_array(f, i)->values, values[k], strlen(values[k])))
+            return refuse_value(l, &entry_fields[i], name, values[k]);
         else if (i == FIELD_STATE)
             f->open = strcmp(values[k], "open") == 0;
     }
@@ -233,13 +70,13 @@ static bool read_values(struct entry_filter *f, struct list *l, enum field_index
 
 static bool read_list(struct entry_filter *f, struct list *l, enum field_index i)
 {
-    return read_values(f, l, i, fields[i].name) &&
-           (!fields[i].alias || read_values(f, l, i, fields[i].alias));
+    return read_values(f, l, i, entry_fields[i].name) &&
+           (!entry_fields[i].alias || read_values(f, l, i, entry_fields[i].alias));
 }
 
 static bool read_flag(struct entry_filter *f, struct list *l, enum field_index i)
 {
-    int flag = list_flag(l, fields[i].name);
+    int flag = list_flag(l, entry_fields[i].name);
     f->fields[i].given = flag >= 0;
     snprintf(f->fields[i].text, sizeof f->fields[i].text, "%s", flag > 0 ? "t" : "f");
     return flag >= -1;
@@ -247,14 +84,14 @@ static bool read_flag(struct entry_filter *f, struct list *l, enum field_index i
 
 static bool read_time(struct entry_filter *f, struct list *l, enum field_index i)
 {
-    int given = list_time(l, fields[i].name, f->fields[i].text);
+    int given = list_time(l, entry_fields[i].name, f->fields[i].text);
     f->fields[i].given = given > 0;
     return given >= 0;
 }
 
 static bool read_field(struct entry_filter *f, struct list *l, enum field_index i)
 {
-    if (fields[i].value)
+    if (entry_fields[i].value)
         return read_list(f, l, i);
     return i == FIELD_REPLAYABLE || i == FIELD_INTENTIONAL ? read_flag(f, l, i)
                                                            : read_time(f, l, i);
@@ -436,7 +273,7 @@ static int lead_of(const struct entry_filter *f)
 static bool states_lead(const struct entry_filter *f)
 {
     int lead = lead_of(f);
-    return !f->system && (lead >= 0 ? !fields[lead].any_state : !f->every_state);
+    return !f->system && (lead >= 0 ? !entry_fields[lead].any_state : !f->every_state);
 }
 
 /* `scanned`: states and the leading field are said by add_scan. */
@@ -453,7 +290,7 @@ static void add_conditions(const struct entry_filter *f, bool scanned, struct bu
         const char *words = f->fields[i].given ? words_of(f, i) : NULL;
         if (f->fields[i].given && i != lead && !states) {
             buf_add_str(sql, " AND ");
-            add_bound(sql, fields[i].sql, args, &f->fields[i]);
+            add_bound(sql, entry_fields[i].sql, args, &f->fields[i]);
         }
         buf_add_str(sql, words ? words : "");
     }
@@ -469,18 +306,18 @@ static void add_join(const struct entry_filter *f, int i, const char *name, stru
                      struct db_args *args)
 {
     buf_add_str(sql, " CROSS JOIN ");
-    add_bound(sql, fields[i].lead, args, &f->fields[i]);
+    add_bound(sql, entry_fields[i].lead, args, &f->fields[i]);
     buf_printf(sql, " AS %s(v)", name);
 }
 
 static void add_place(const struct entry_filter *f, int i, const char *name, struct buf *sql,
                       struct db_args *args)
 {
-    buf_printf(sql, " AND %s = ", fields[i].column);
+    buf_printf(sql, " AND %s = ", entry_fields[i].column);
     if (is_joined(f, i))
         buf_printf(sql, "%s.v", name);
     else
-        add_bound(sql, fields[i].one, args, &f->fields[i]);
+        add_bound(sql, entry_fields[i].one, args, &f->fields[i]);
 }
 
 static void add_after(struct entry_filter *f, const struct list_key *after, struct buf *sql,

@@ -102,7 +102,7 @@ def test_groups_read_their_counters(measured, query):
 
 def test_groups_by_a_key_read_no_more_than_their_bound(measured):
     plan = only(asked(measured, "/groups?groupBy=channel"), "row_number()")
-    assert not plan.sequential(BIG) and plan.read(LEDGER) <= 20000 + DRAWERS, plan
+    assert not plan.sequential(BIG) and plan.read(LEDGER) <= 10000 + DRAWERS, plan
     assert plan.sorted() <= PAGE, plan
 
 
