@@ -336,18 +336,24 @@ static bool decide(struct call *c, const PGresult *entry, const struct decision 
     return true;
 }
 
+/* The entry that somebody has decided about. NULL: answered. */
+static PGresult *find_to_decide(struct call *c)
+{
+    PGresult *res = find_entry(c);
+    if (!res || !entry_view_system(res, 0))
+        return res;
+    PQclear(res);
+    response_problem(c->rs, 409, "system-scope",
+                     "Events that no webhook took are routed again or expire.", NULL, 0);
+    return NULL;
+}
+
 static void answer_decision(struct call *c, const struct decision *d, const char *reason)
 {
     bool done;
-    PGresult *res = find_entry(c);
+    PGresult *res = find_to_decide(c);
     if (!res)
         return;
-    if (entry_view_system(res, 0)) {
-        PQclear(res);
-        response_problem(c->rs, 409, "system-scope",
-                         "Events that no webhook took are routed again or expire.", NULL, 0);
-        return;
-    }
     bool ok = decide(c, res, d, reason, &done);
     PQclear(res);
     if (!ok)
@@ -420,7 +426,7 @@ void entries_purge(struct call *c)
     json_t *body = route_body_object(c);
     if (body && fields_known(c, body, known, NULL) &&
         fields_string(c, body, "reason", 1, REASON_MAX, &reason)) {
-        PGresult *entry = find_entry(c);
+        PGresult *entry = find_to_decide(c);
         if (entry)
             purge(c, entry, reason);
         PQclear(entry);
