@@ -231,6 +231,7 @@ def test_410_holds_what_waits_for_its_retry(project, peer, clock):
     patch(project, hook, url=peer.url(peer.path("/gone")))
     project.event()
     eventually(lambda: not project.get(f"/v1/webhooks/{hook['id']}").json()["enabled"])
+    project.wait_entry()  # of the one that was answered 410
     clock("130 seconds")
     eventually(lambda: project.rows("ready") == 1)
     held = project.deliveries(held="true")
