@@ -24,7 +24,7 @@ say    = @$(if $(V),:,printf '  %-6s %s\n' $(1) $(2))
 
 # What the user's compiler accepts, and where the libraries are, is found once and kept in a small file. Goals that
 # may have to install the compiler first do not read it: they call make again when they have.
-outer := help deps run up down test unit lint format bench bench-ledger demo clean
+outer := help deps run up down test unit lint format openapi bench bench-ledger demo clean
 ifneq ($(filter-out $(outer),$(or $(MAKECMDGOALS),all)),)
 -include $(FLAGS)
 endif
