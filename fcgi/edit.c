@@ -15,8 +15,6 @@
 #include "fcgi/redrive.h"
 #include "fcgi_sql.h"
 
-#define ROUNDS 4 /* as in redrive.c */
-
 /* project_plan.sql */
 #define PLAN_EDIT_REDRIVE 8
 
@@ -156,9 +154,9 @@ void edit_redrive(struct call *c)
         route_not_found(c);
         return;
     }
-    for (int round = 0; round < ROUNDS; round++)
+    for (int round = 0; round < REDRIVE_ROUNDS; round++)
         if (run_once(c, &id, &edit))
             return;
-    redrive_answer_refusal(c,
-                           "payload-expired"); /* open each time, and nothing could be made of it */
+    /* open each time, and nothing could be made of it */
+    redrive_answer_refusal(c, "payload-expired");
 }

@@ -144,7 +144,7 @@ void projects_plan_get(struct call *c)
     PQclear(r);
 }
 
-static void answer_mismatch(struct call *c)
+void projects_answer_changed(struct call *c)
 {
     response_problem(c->rs, 412, "version-mismatch",
                      "The project has changed since that version. Read it again.", NULL, 0);
@@ -169,7 +169,7 @@ static void set_plan(struct call *c, const struct uuid *id, const char *plan, in
         json_pack("{s:s, s:I}", "plan", plan, "retentionSeconds", (json_int_t)retention_s);
     if (PQntuples(r) == 0) {
         json_decref(detail);
-        answer_mismatch(c);
+        projects_answer_changed(c);
     } else if (route_db_ok(c, audit_write(c, (int)db_int(r, 0, 6), "project.plan", text, detail)) &&
                route_commit(c)) {
         principal_forget();
@@ -269,7 +269,7 @@ static void set(struct call *c, const struct uuid *id, bool edit, int64_t versio
         !route_db_ok(c, db_run(c->desk->db, &fcgi_sql[FCGI_SQL_PROJECT_SET], &a, &r)))
         return;
     if (PQntuples(r) == 0) {
-        answer_mismatch(c);
+        projects_answer_changed(c);
     } else if (route_db_ok(c, audit_write(c, (int)db_int(r, 0, 6), "project.update", text,
                                           json_pack("{s:b}", "editRedrive", edit))) &&
                route_commit(c)) {

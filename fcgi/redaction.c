@@ -12,6 +12,7 @@
 #include "fcgi/audit.h"
 #include "fcgi/fields.h"
 #include "fcgi/handlers.h"
+#include "fcgi/projects.h"
 #include "fcgi/webhook_headers.h"
 #include "fcgi_sql.h"
 
@@ -134,8 +135,7 @@ static void write_audited(struct call *c, const struct uuid *id, const struct ru
         !route_db_ok(c, db_run(c->desk->db, &fcgi_sql[FCGI_SQL_PROJECT_SET_REDACTION], &a, &r)))
         return;
     if (PQntuples(r) == 0)
-        response_problem(c->rs, 412, "version-mismatch",
-                         "The project has changed since that version. Read it again.", NULL, 0);
+        projects_answer_changed(c);
     else if (route_db_ok(c, audit_write(c, (int)db_int(r, 0, 2), "project.redaction", text,
                                         rules_json(rules))) &&
              route_commit(c)) {

@@ -13,9 +13,6 @@
 #include "fcgi/system_entries.h"
 #include "fcgi_sql.h"
 
-#define ROUNDS                                                                                     \
-    4 /* looked up open, found changed, looked up again: only while others act on it too */
-
 static bool is(const char *a, const char *b)
 {
     return a && strcmp(a, b) == 0;
@@ -118,7 +115,7 @@ enum redrive_outcome redrive_run(struct call *c, const struct uuid *id, enum red
                                  enum redrive_target target, struct redrive *out)
 {
     *out = (struct redrive){.status = DB_OK};
-    for (int round = 0; round < ROUNDS; round++) {
+    for (int round = 0; round < REDRIVE_ROUNDS; round++) {
         PGresult *entry;
         bool made = false;
         out->status = entry_view_find(c, id, &entry);
@@ -170,9 +167,15 @@ static void answer_delivery(struct call *c, const struct redrive *r, bool reused
     response_json(c->rs, reused ? 200 : 202, body);
 }
 
-static void answer_system(struct call *c, const struct redrive *r)
+/* Routed anew it is shaped anew, and goes wherever it is routed to: it never had another target. */
+static void answer_system(struct call *c, const struct redrive *r, enum redrive_target target)
 {
     PGresult *entry;
+    if (target == REDRIVE_TO_ORIGINAL) {
+        response_field_problem(c->rs, 422, "not-available", "/target",
+                               "No webhook took this event: it has no original target.");
+        return;
+    }
     if (!route_db_ok(c, entry_view_find(c, &r->entry, &entry)))
         return;
     if (PQntuples(entry) == 1 && entry_view_system(entry, 0))
@@ -227,7 +230,7 @@ void redrive_answer(struct call *c)
         redrive_answer_refusal(c, r.refusal);
         break;
     case REDRIVE_SYSTEM:
-        answer_system(c, &r);
+        answer_system(c, &r, target);
         break;
     case REDRIVE_UNKNOWN:
         route_not_found(c);

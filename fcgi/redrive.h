@@ -10,6 +10,9 @@
 #include "common/ids.h"
 #include "fcgi/route.h"
 
+/* Looked up open, found changed, looked up again: only while others act on it too. */
+#define REDRIVE_ROUNDS 4
+
 enum redrive_outcome {
     REDRIVE_MADE,    /* a new delivery; the senders were woken */
     REDRIVE_PENDING, /* one is under way already */

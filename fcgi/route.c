@@ -401,8 +401,8 @@ static const struct route *answer(struct call *c, enum request_read head)
     struct found f = find(c);
     if (c->rq->refused_status) {
         answer_refusal(c);
-        return f
-            .any; /* old routes have a form of their own; a web server may have changed the method */
+        /* old routes have a form of their own, and a web server may have changed the method */
+        return f.any;
     }
     if (!read_ok(c, head))
         return f.any;

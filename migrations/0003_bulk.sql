@@ -1,9 +1,9 @@
 -- Bulk operations: re-drive, discard, restore and purge over a frozen set of dead letters.
 --
--- The set is frozen as ids and drawers in one statement. Items are taken in order, each lane's (0007) in its own, so what has
--- not been started lies beyond bulk_operations.fed, or its lane's `next`, and nothing is written for it. An item that has been started and has no outcome is
--- under way: its row in `redrives` says as which delivery. Outcomes are counted by deltas (as entries are), because an
--- operation's row must not become what all completions wait for.
+-- The set is frozen as ids and drawers in one statement. Items are taken in order, each lane's (0007) in its own, so what
+-- has not been started lies beyond bulk_operations.fed, or its lane's `next`, and nothing is written for it. An item that
+-- has been started and has no outcome is under way: its row in `redrives` says as which delivery. Outcomes are counted by
+-- deltas (as entries are), because an operation's row must not become what all completions wait for.
 
 CREATE TABLE bulk_operations (
     id          uuid PRIMARY KEY,
@@ -356,6 +356,9 @@ BEGIN
     SELECT array_agg(d.delivery_id), array_agg(d.event_id) INTO deliveries, sources
       FROM unnest(entries) x(id) CROSS JOIN LATERAL (
         SELECT o.delivery_id, o.event_id FROM dead_letters o WHERE o.project_id = project AND o.id = x.id LIMIT 1) d;
+    IF deliveries IS NULL THEN
+        RETURN;
+    END IF;
     UPDATE attempts a SET error = NULL, request_headers = NULL, response_headers = NULL, response_body = NULL
      WHERE a.project_id = project AND a.delivery_id = ANY (deliveries);
     UPDATE events v SET payload = '', metadata = NULL

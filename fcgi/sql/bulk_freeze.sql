@@ -5,8 +5,8 @@
 -- put their own between the two marks (their parameters begin where the ids stand), and so does retry-failed. The LIMIT
 -- has each id looked up: sorts are off, and = ANY was a walk through the whole ledger in its order. A re-drive of several
 -- webhooks gets a lane for each, in which its items stand together. A key that was used within a day makes nothing: that
--- operation is answered. Aborts with count-changed, start-too-far or too-many-operations. Locks: none but its own new rows.
--- Called by POST /v1/dlq/bulk-… and /v1/bulk-operations/{id}/retry-failed.
+-- operation is answered. Aborts with count-changed, start-too-far, too-many-operations, or (a select that searches) search-too-wide.
+-- Locks: none but its own new rows. Called by POST /v1/dlq/bulk-… and /v1/bulk-operations/{id}/retry-failed.
 --
 -- $1 project  $2 new id  $3 kind  $4 name  $5 reason  $6 what was asked for, JSON  $7 whose failed items  $8 actor
 -- $9 Idempotency-Key or NULL  $10 today's transform  $11 items a second or NULL  $12 most items  $13 expected total or NULL
@@ -27,9 +27,11 @@ WITH again AS MATERIALIZED (
         SELECT DISTINCT d.id, d.drawer, d.created_at, d.webhook_id
           FROM unnest($20::uuid[]) AS k(id)
          CROSS JOIN LATERAL (
-            (SELECT o.id, o.drawer, o.created_at, o.webhook_id FROM dead_letters o WHERE o.project_id = $1 AND o.id = k.id LIMIT 1)
+            (SELECT o.id, o.drawer, o.created_at, o.webhook_id FROM dead_letters o
+              WHERE o.project_id = $1 AND o.id = k.id LIMIT 1)
              UNION ALL
-            (SELECT o.id, o.drawer, o.created_at, o.webhook_id FROM dead_letters o WHERE o.project_id = $1 AND o.delivery_id = k.id LIMIT 1)
+            (SELECT o.id, o.drawer, o.created_at, o.webhook_id FROM dead_letters o
+              WHERE o.project_id = $1 AND o.delivery_id = k.id LIMIT 1)
              LIMIT 1) d
          ORDER BY d.created_at, d.id
         /*>*/
@@ -74,7 +76,8 @@ WITH again AS MATERIALIZED (
 ), audit AS (
     INSERT INTO audit_log (project_id, actor, action, object, detail, request_id)
     SELECT $1, $8, 'operation.create', dlo_id('op', $2),
-           jsonb_strip_nulls(jsonb_build_object('kind', $3::smallint, 'total', m.total, 'query', $6::jsonb, 'reason', $5::text)), $17
+           jsonb_strip_nulls(jsonb_build_object('kind', $3::smallint, 'total', m.total, 'query', $6::jsonb, 'reason', $5::text)),
+           $17
       FROM made m
 )
 SELECT $2::uuid AS id, m.total, false AS again FROM made m

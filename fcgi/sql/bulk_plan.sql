@@ -1,7 +1,7 @@
 -- name: bulk_plan
 --
--- What an operation over the set that matches now would find, without making it. The inner select as in bulk_freeze.
--- Takes no locks. Called by POST /v1/dlq/bulk-… with dryRun.
+-- What an operation over the set that matches now would find, without making it. The inner select as in bulk_freeze;
+-- one that searches may abort with search-too-wide. Takes no locks. Called by POST /v1/dlq/bulk-… with dryRun.
 --
 -- $1 project  $2 kind  $3 most items  $4 most that are looked for  $5 items a second or NULL  $6 start or NULL: now
 -- $7 ids of entries, or of their deliveries
@@ -17,9 +17,11 @@ WITH p AS MATERIALIZED (
         SELECT DISTINCT d.id, d.drawer, d.created_at, d.webhook_id, d.state
           FROM unnest($7::uuid[]) AS k(id)
          CROSS JOIN LATERAL (
-            (SELECT o.id, o.drawer, o.created_at, o.webhook_id, o.state FROM dead_letters o WHERE o.project_id = $1 AND o.id = k.id LIMIT 1)
+            (SELECT o.id, o.drawer, o.created_at, o.webhook_id, o.state FROM dead_letters o
+              WHERE o.project_id = $1 AND o.id = k.id LIMIT 1)
              UNION ALL
-            (SELECT o.id, o.drawer, o.created_at, o.webhook_id, o.state FROM dead_letters o WHERE o.project_id = $1 AND o.delivery_id = k.id LIMIT 1)
+            (SELECT o.id, o.drawer, o.created_at, o.webhook_id, o.state FROM dead_letters o
+              WHERE o.project_id = $1 AND o.delivery_id = k.id LIMIT 1)
              LIMIT 1) d
          ORDER BY d.created_at, d.id
         /*>*/

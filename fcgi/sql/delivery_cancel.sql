@@ -1,9 +1,9 @@
 -- name: delivery_cancel
 --
 -- Ends a waiting delivery: its hot row goes, a verdict without a request becomes its last attempt, and if it was a
--- re-drive, edited or not, its entry is open again, and the item of the operation that made it is cancelled. Nothing happens if the row
--- is gone: a sender's completion deletes the same row, so one of the two wins, and what a sender has in flight then is
--- sent but not written down.
+-- re-drive, edited or not, its entry is open again, and the item of the operation that made it is cancelled. Nothing
+-- happens if the row is gone: a sender's completion deletes the same row, so one of the two wins, and what a sender has in
+-- flight then is sent but not written down.
 -- Locks: the hot row, the entry. Called by POST /v1/deliveries/{id}/cancel.
 --
 -- $1 project  $2 delivery  $3 the drawer of its source  $4 actor  $5 id as shown  $6 request id

@@ -3,7 +3,8 @@
 -- An exact total where counters cover the filter (webhook, channel, reason, state): base plus deltas, in one snapshot,
 -- corrected by what the sweep has not seen yet. Entries created at or before counted_from have left the counters: those
 -- that expired since are still in them and are taken off; where a plan grew, those visible again are added.
--- The drawers are named where it says so (entry_drawers.h). Takes no locks. Called by GET /v1/dlq with count, GET /dlq, GET /v1/overview.
+-- The drawers are named where it says so (entry_drawers.h). Takes no locks. Called by GET /v1/dlq with count, GET /dlq,
+-- GET /v1/overview.
 --
 -- $1 project  $2 states  $3 webhooks, public ids, or NULL  $4 channels or NULL  $5 reasons or NULL
 -- => total, as of

@@ -1,9 +1,9 @@
 -- name: overview
 --
 -- The numbers of the overview but the total (entry_count). Every scan is bounded: the usual rate is that of a day's hours,
--- as the maintainer counts them, a minute's entries are counted up to 20,000, queues up to 100,000, oldest first. What waits at a webhook
--- that is paused, disabled or has an open circuit is held, not due. The heartbeat is the only real time here.
--- The drawers are named where it says so (entry_drawers.h). Takes no locks. Called by GET /v1/overview.
+-- as the maintainer counts them, a minute's entries are counted up to 20,000, queues up to 100,000, oldest first. What
+-- waits at a webhook that is paused, disabled or has an open circuit is held, not due. The heartbeat is the only real time
+-- here. The drawers are named where it says so (entry_drawers.h). Takes no locks. Called by GET /v1/overview.
 --
 -- $1 project
 -- => entering, usual, last_entry_at, affected, webhooks, expiring, expiring_first_at, due, held, later, capped,

@@ -2,7 +2,8 @@
 --
 -- Deletes softly: entries keep their destination, and what still waits is dead-lettered by the sender as
 -- endpoint_disabled. webhook_release then spares the retries their waiting time; a crash in between costs only that.
--- Its circuit goes with it. Locks: the row, before it the project's if it listens on $dlq (see webhook_update). Called by DELETE /v1/webhooks/{id}.
+-- Its circuit goes with it. Locks: the row, before it the project's if it listens on $dlq (see webhook_update). Called by
+-- DELETE /v1/webhooks/{id}.
 --
 -- $1 project  $2 public id  $3 actor  $4 id as shown  $5 request id
 -- => one row if there was such a webhook

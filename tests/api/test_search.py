@@ -174,6 +174,13 @@ def test_system_entry_of_another_project_is_404(lost, project):
     assert project.entries(scope="system") == []
 
 
+def test_system_entry_has_no_original_target(lost):
+    row = lost.entries(scope="system")[0]
+    got = lost.post(f"/v1/dlq/{row['id']}/re-drive", {"target": "original"})
+    assert got.status == 422 and got.code == "not-available" and got.json()["errors"][0]["pointer"] == "/target"
+    assert lost.entries(scope="system")[0]["id"] == row["id"]
+
+
 def test_redriving_a_system_entry_routes_it_again(stack, project, peer):
     project.event(type="late.taker", payload={"x": 1}, externalId="late")
     row = project.entries(scope="system")[0]

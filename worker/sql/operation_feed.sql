@@ -3,8 +3,9 @@
 --         under way in any case int4
 -- returns: items taken int8, re-drives made int8
 -- locks: the operation, the entries it re-drives
--- called by: maintainer, for a running re-drive: the next items, each lane's in order, as many as its pace allows. Entry, link, queue,
---            counts, what is skipped and how far it got are one statement: killed anywhere, it goes on with the next item.
+-- called by: maintainer, for a running re-drive: the next items, each lane's in order, as many as its pace allows. Entry,
+--            link, queue, counts, what is skipped and how far it got are one statement: killed anywhere, it goes on with
+--            the next item.
 WITH items AS MATERIALIZED (
     SELECT t.number, t.project_id, t.anew, o.original, t.item, t.entry_id, t.drawer, ($2::uuid[])[t.nth] AS delivery
       FROM dlo_operation_take($1::uuid, cardinality($2::uuid[]), $3::int4, $4::int4) t
