@@ -85,6 +85,11 @@ static bool fingerprint_value(struct pg_array *to, const char *text, size_t len)
 #define LEAD(column, type)                                                                         \
     column " = ANY (?::" type "[])", column, "(SELECT DISTINCT u FROM unnest(?::" type "[]) u)",   \
         "(?::" type "[])[1]"
+/* Where, in the order of creation, such a time of occurrence can be: a list of what is far back begins there. */
+#define HOURS(which) "(SELECT " which " FROM dlq_hours h WHERE h.project_id = $1 AND "
+#define CREATED_WITHIN_HOURS(condition)                                                            \
+    "d.created_at >= " HOURS("min(h.at)") condition                                                \
+        ") AND d.created_at < " HOURS("max(h.at) + interval '1 hour'") condition ")"
 #define RETENTION "make_interval(secs => (SELECT p.retention_s FROM projects p WHERE p.id = $1))"
 
 const struct entry_field entry_fields[FIELDS] = {
@@ -124,9 +129,11 @@ const struct entry_field entry_fields[FIELDS] = {
     [FIELD_FROM] = {"from", NULL, NULL, 0, NULL, NULL, "d.created_at >= ?::timestamptz"},
     [FIELD_TO] = {"to", NULL, NULL, 0, NULL, NULL, "d.created_at < ?::timestamptz"},
     [FIELD_OCCURRED_FROM] = {"occurredFrom", NULL, NULL, 0, NULL, NULL,
-                             "d.occurred_at >= ?::timestamptz"},
+                             "d.occurred_at >= ?::timestamptz",
+                             .bounds = CREATED_WITHIN_HOURS("h.high > ?::timestamptz")},
     [FIELD_OCCURRED_TO] = {"occurredTo", NULL, NULL, 0, NULL, NULL,
-                           "d.occurred_at < ?::timestamptz"},
+                           "d.occurred_at < ?::timestamptz",
+                           .bounds = CREATED_WITHIN_HOURS("h.low < ?::timestamptz")},
     [FIELD_EXPIRES_BEFORE] = {"expiresBefore", NULL, NULL, 0, NULL, NULL,
                               "d.created_at < ?::timestamptz - " RETENTION},
 };

@@ -46,6 +46,8 @@ struct entry_field {
     const char *lead;    /* yields its values, each of which has an ordered scan */
     const char *one;     /* its only value */
     bool any_state;      /* that index is not ordered within one state, but over all of them */
+    /* What the ledger knows of created_at where `sql` is true, or NULL; not in the system scope. */
+    const char *bounds;
 };
 
 extern const struct entry_field entry_fields[FIELDS];

@@ -208,15 +208,21 @@ static void bind_value(struct db_args *args, const struct entry_filter_value *va
         db_args_text(args, value->text);
 }
 
-/* Appends text with its "?" as the parameter that is bound now. */
+/* Appends text, the parameter that was bound last for each "?". */
+static void add_marked(struct buf *sql, const char *text, const struct db_args *args)
+{
+    for (const char *mark; (mark = strchr(text, '?')) != NULL; text = mark + 1) {
+        buf_add(sql, text, (size_t)(mark - text));
+        buf_printf(sql, "$%d", args->n);
+    }
+    buf_add_str(sql, text);
+}
+
 static void add_bound(struct buf *sql, const char *text, struct db_args *args,
                       const struct entry_filter_value *value)
 {
-    const char *mark = strchr(text, '?');
     bind_value(args, value);
-    buf_add(sql, text, (size_t)(mark - text));
-    buf_printf(sql, "$%d", args->n);
-    buf_add_str(sql, mark + 1);
+    add_marked(sql, text, args);
 }
 
 static const char *table_of(const struct entry_filter *f)
@@ -291,6 +297,10 @@ static void add_conditions(const struct entry_filter *f, bool scanned, struct bu
         if (f->fields[i].given && i != lead && !states) {
             buf_add_str(sql, " AND ");
             add_bound(sql, entry_fields[i].sql, args, &f->fields[i]);
+            if (entry_fields[i].bounds && !f->system) {
+                buf_add_str(sql, " AND ");
+                add_marked(sql, entry_fields[i].bounds, args);
+            }
         }
         buf_add_str(sql, words ? words : "");
     }

@@ -5,11 +5,11 @@ WITH o AS (SELECT * FROM dead_letters WHERE project_id = %(project)s ORDER BY cr
 k AS MATERIALIZED (SELECT g, gen_random_uuid() AS id FROM generate_series(%(first)s::int, %(last)s::int) g),
 d AS (INSERT INTO dead_letters (drawer, project_id, id, webhook_id, delivery_id, event_id, created_at, updated_at, state,
           reason, permanent, intentional, last_status, attempt_count, generation, fingerprint_version, fingerprint,
-          event_type, channel, customer_id, external_id)
+          event_type, channel, customer_id, external_id, occurred_at)
       SELECT dlo_drawer(t.at, p.retention_s), o.project_id, k.id, o.webhook_id, k.id, gen_random_uuid(), t.at, t.at,
              CASE WHEN k.g %% 10 = 0 THEN 5 WHEN k.g %% 1000 = 1 THEN 3 ELSE 1 END, 1 + k.g %% 14, k.g %% 2 = 0, k.g %% 100 = 0,
              400 + k.g %% 50, 1, 0, 1, decode(md5((k.g %% %(groups)s)::text), 'hex'), 'type.' || k.g %% 40,
-             'channel.' || k.g %% 7, 'c' || k.g %% 5000, 'x' || k.g
+             'channel.' || k.g %% 7, 'c' || k.g %% 5000, 'x' || k.g, t.at - k.g %% 7 * interval '1 minute'
         FROM o JOIN projects p ON p.id = o.project_id, k
        CROSS JOIN LATERAL (SELECT dlo_now() - k.g * make_interval(secs => %(span)s::float / %(last)s) AS at) t
       RETURNING 1),

@@ -24,7 +24,10 @@ FILTERS = [("", 1), ("?state=all", 6), ("?state=discarded", 1), ("?eventType=typ
            ("?channel=channel.3", 1), ("?channel=nothing", 1), ("?statusCode=404", 1), ("?statusCode=599", 1),
            ("?generation=3", 1), ("?replayable=true", 1), ("?replayable=false", 1),
            ("?classification=permanent", 1), ("?classification=transient_exhausted", 1), ("?from=-2d&to=-1d", 1), ("?to=-4d", 1),
-           ("?expiresBefore=2099-01-01T00:00:00Z", 1)]
+           ("?expiresBefore=2099-01-01T00:00:00Z", 1),
+           # what was dead-lettered in an hour is read whole, and so is its neighbour
+           ("?occurredTo=-4d", 3), ("?occurredFrom=-2d", 3), ("?occurredFrom=-3d&occurredTo=-2d", 3), ("?occurredTo=-9d", 1),
+           ("?occurredFrom=2099-01-01T00:00:00Z", 1)]
 keys = itertools.count(1)
 
 

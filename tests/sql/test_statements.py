@@ -15,7 +15,7 @@ TENANT_TABLES = ("events", "ready", "later", "attempts", "dead_letters", "dead_l
                  "dlq_counts", "dlq_deltas", "event_keys", "event_types", "expired_counts", "trials",
                  "bulk_operations", "bulk_items", "operations",
                  "dlq_groups", "group_deltas", "group_buckets", "dlq_stats", "system_entries",
-                 "config_warnings", "warning_deltas", "dlq_drawers", "webhook_urls", "redrive_targets", "edits")
+                 "config_warnings", "warning_deltas", "dlq_drawers", "dlq_hours", "webhook_urls", "redrive_targets", "edits")
 # Those that count over all tenants, for the operator's eyes only.
 OVER_ALL = {"metrics", "metrics_senders", "readyz"}
 

@@ -8,6 +8,7 @@ WITH steps AS (
     DELETE FROM group_buckets WHERE (minutes = 5 AND at < dlo_now() - interval '70 minutes')
                                  OR (minutes = 60 AND at < dlo_now() - interval '8 days')),
 stats AS (DELETE FROM dlq_stats WHERE at < dlo_now() - interval '400 days'),
+hours AS (DELETE FROM dlq_hours WHERE at < dlo_now() - interval '400 days'),
 warnings AS (
     DELETE FROM config_warnings w USING projects p
      WHERE p.id = w.project_id AND w.last_seen_at < dlo_now() - make_interval(secs => p.retention_s)),
