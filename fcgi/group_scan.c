@@ -67,21 +67,22 @@ static enum db_status count(struct call *c, struct entry_filter *f, const struct
         " %s AS k FROM (",
         key->sql);
     entry_filter_select(f, NULL, LIMIT_GROUP_ROWS, &sql, &args);
-    buf_printf(&sql,
-               ") s), g AS (SELECT x.k, count(*) AS n,"
-               " count(*) FILTER (WHERE x.created_at > dlo_now() - interval '1 hour') AS hour,"
-               " count(*) FILTER (WHERE x.created_at > dlo_now() - interval '24 hours') AS day,"
-               " count(*) FILTER (WHERE x.created_at > dlo_now() - interval '7 days') AS week,"
-               " min(x.created_at) AS first_at, max(x.created_at) AS last_at, min(x.i) AS i"
-               " FROM x GROUP BY 1 ORDER BY n DESC, k LIMIT %d),"
-               " whole AS (SELECT count(*) AS n, min(created_at) AS reached, array_agg(id) AS ids,"
-               " array_agg(drawer) AS drawers FROM x)"
-               " SELECT g.k, g.n, g.hour, g.day, g.week, g.first_at, g.last_at, d.id, d.last_error,"
-               " d.reason, d.last_status, w.public_id, whole.n, whole.reached, dlo_now()"
-               " FROM whole LEFT JOIN g ON true"
-               " LEFT JOIN LATERAL (SELECT o.* FROM %s o WHERE o.project_id = $1"
-               " AND o.id = whole.ids[g.i] AND o.drawer = whole.drawers[g.i]",
-               groups + 1, f->system ? "system_entries" : "dead_letters");
+    buf_printf(
+        &sql,
+        ") s), g AS (SELECT x.k, count(*) AS n,"
+        " count(*) FILTER (WHERE x.created_at > (SELECT dlo_now() - interval '1 hour')) AS hour,"
+        " count(*) FILTER (WHERE x.created_at > (SELECT dlo_now() - interval '24 hours')) AS day,"
+        " count(*) FILTER (WHERE x.created_at > (SELECT dlo_now() - interval '7 days')) AS week,"
+        " min(x.created_at) AS first_at, max(x.created_at) AS last_at, min(x.i) AS i"
+        " FROM x GROUP BY 1 ORDER BY n DESC, k LIMIT %d),"
+        " whole AS (SELECT count(*) AS n, min(created_at) AS reached, array_agg(id) AS ids,"
+        " array_agg(drawer) AS drawers FROM x)"
+        " SELECT g.k, g.n, g.hour, g.day, g.week, g.first_at, g.last_at, d.id, d.last_error,"
+        " d.reason, d.last_status, w.public_id, whole.n, whole.reached, dlo_now()"
+        " FROM whole LEFT JOIN g ON true"
+        " LEFT JOIN LATERAL (SELECT o.* FROM %s o WHERE o.project_id = $1"
+        " AND o.id = whole.ids[g.i] AND o.drawer = whole.drawers[g.i]",
+        groups + 1, f->system ? "system_entries" : "dead_letters");
     entry_drawers_add(&f->drawers, "o.drawer", &sql);
     buf_add_str(&sql,
                 " LIMIT 1) d ON true"

@@ -7,7 +7,7 @@
 -- $7 ids of entries, or of their deliveries
 -- => matched, taken, webhooks, of those taken by cause as {number: n}, of those eligible how many expire before their turn
 WITH p AS MATERIALIZED (
-    SELECT make_interval(secs => retention_s) AS retention,
+    SELECT make_interval(secs => retention_s) AS retention, dlo_now() - make_interval(secs => retention_s) AS since,
            greatest(coalesce($6::timestamptz, dlo_now()), dlo_now()) AS start
       FROM projects WHERE id = $1
 ), picked AS MATERIALIZED (
@@ -28,8 +28,8 @@ WITH p AS MATERIALIZED (
            ) x
      LIMIT $4::integer
 ), summed AS (
-    SELECT t.webhook_id, t.state, t.created_at <= dlo_now() - p.retention AS expired, count(*) AS n,
-           count(*) FILTER (WHERE t.created_at > dlo_now() - p.retention
+    SELECT t.webhook_id, t.state, t.created_at <= p.since AS expired, count(*) AS n,
+           count(*) FILTER (WHERE t.created_at > p.since
                               AND t.created_at + p.retention <= p.start + make_interval(secs => t.item / $5::float8)) AS late
       FROM picked t CROSS JOIN p
      WHERE t.item <= $3::integer

@@ -31,8 +31,8 @@ SELECT encode(g.fingerprint, 'hex') AS fingerprint, g.fingerprint_version, w.pub
          WHERE d.project_id = $1 AND d.id = g.entry_id AND d.drawer = g.entry_drawer
          LIMIT 1) e ON true
  CROSS JOIN LATERAL (
-        SELECT coalesce(sum(s.n) FILTER (WHERE s.minutes = 5 AND s.at > dlo_now() - interval '65 minutes'), 0) AS hour,
-               coalesce(sum(s.n) FILTER (WHERE s.minutes = 60 AND s.at > dlo_now() - interval '25 hours'), 0) AS day,
-               coalesce(sum(s.n) FILTER (WHERE s.minutes = 60 AND s.at > dlo_now() - interval '169 hours'), 0) AS week
+        SELECT coalesce(sum(s.n) FILTER (WHERE s.minutes = 5 AND s.at > (SELECT dlo_now() - interval '65 minutes')), 0) AS hour,
+               coalesce(sum(s.n) FILTER (WHERE s.minutes = 60 AND s.at > (SELECT dlo_now() - interval '25 hours')), 0) AS day,
+               coalesce(sum(s.n) FILTER (WHERE s.minutes = 60 AND s.at > (SELECT dlo_now() - interval '169 hours')), 0) AS week
           FROM group_buckets s WHERE s.project_id = $1 AND s.fingerprint = g.fingerprint) b
  ORDER BY g.last_seen_at DESC, g.fingerprint;

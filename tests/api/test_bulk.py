@@ -233,7 +233,8 @@ def test_plan_counts_what_expires_before_its_turn(project, letters):
 ])
 def test_sets_that_name_all_three(project, letters, which):
     op = made(project, "discard", which)
-    assert op["counts"]["total"] == 3 and op["kind"] == "discard" and op["state"] == "planned"
+    assert op["counts"]["total"] == 3 and op["kind"] == "discard"
+    assert op["state"] in ("planned", "running")  # the maintainer may be at it already
     assert ended(project, op)["state"] == "completed"
     assert entries_in(project, "discarded") == 3
 

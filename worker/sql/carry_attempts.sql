@@ -6,8 +6,9 @@
 --            still see (its plan grew, or they are a re-drive's of an older entry) go where its plan puts them now
 WITH k AS (
     SELECT o.project_id, o.delivery_id, o.n, dlo_drawer(o.delivery_created_at, p.retention_s) AS new_drawer
-      FROM projects p JOIN attempts o ON o.project_id = p.id
-     WHERE o.drawer = $1::int4 AND o.delivery_created_at > dlo_now() - make_interval(secs => p.retention_s)
+      FROM (SELECT x.id, x.retention_s, dlo_now() - make_interval(secs => x.retention_s) AS since FROM projects x OFFSET 0) p
+      JOIN attempts o ON o.project_id = p.id
+     WHERE o.drawer = $1::int4 AND o.delivery_created_at > p.since
        AND dlo_drawer(o.delivery_created_at, p.retention_s) <> $1::int4
      LIMIT 1000),
 a AS (

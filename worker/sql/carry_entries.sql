@@ -7,14 +7,14 @@
 --            today's rows go to (the clock was set back) keeps them, and is not dropped
 WITH k AS (
     SELECT o.project_id, o.id, later.drawer AS new_drawer
-      FROM projects p JOIN dead_letters o ON o.project_id = p.id
+      FROM (SELECT x.id, x.retention_s, dlo_now() - make_interval(secs => x.retention_s) AS since FROM projects x OFFSET 0) p
+      JOIN dead_letters o ON o.project_id = p.id
       CROSS JOIN LATERAL (
-           SELECT CASE WHEN o.created_at > dlo_now() - make_interval(secs => p.retention_s)
-                        AND dlo_drawer(o.created_at, p.retention_s) <> $1::int4
+           SELECT CASE WHEN o.created_at > p.since AND dlo_drawer(o.created_at, p.retention_s) <> $1::int4
                        THEN dlo_drawer(o.created_at, p.retention_s)
                        ELSE dlo_drawer(dlo_now(), p.retention_s) END) later(drawer)
      WHERE o.drawer = $1::int4 AND later.drawer <> $1::int4
-       AND (o.created_at > dlo_now() - make_interval(secs => p.retention_s) OR o.state = 2)
+       AND (o.created_at > p.since OR o.state = 2)
      LIMIT 1000),
 d AS (
     UPDATE dead_letters x SET drawer = k.new_drawer FROM k

@@ -5,8 +5,10 @@
 -- called by: maintainer, before a drawer is dropped: events whose project's plan grew go where the plan puts them now
 WITH e AS (
     DELETE FROM events v USING (
-        SELECT o.project_id, o.id, p.retention_s FROM projects p JOIN events o ON o.project_id = p.id
-         WHERE o.drawer = $1::int4 AND o.created_at > dlo_now() - make_interval(secs => p.retention_s)
+        SELECT o.project_id, o.id, p.retention_s
+          FROM (SELECT x.id, x.retention_s, dlo_now() - make_interval(secs => x.retention_s) AS since FROM projects x OFFSET 0) p
+          JOIN events o ON o.project_id = p.id
+         WHERE o.drawer = $1::int4 AND o.created_at > p.since
            AND dlo_drawer(o.created_at, p.retention_s) <> $1::int4
          LIMIT 1000) k
      WHERE v.project_id = k.project_id AND v.id = k.id AND v.drawer = $1::int4

@@ -73,7 +73,7 @@ steps AS (
     SELECT d.project_id, p.place, w.minutes, date_bin(make_interval(mins => w.minutes), d.at, '2000-01-01Z'), sum(d.born)
       FROM gone d JOIN placed p ON p.project_id = d.project_id AND p.fingerprint = d.fingerprint,
            (VALUES (5::smallint, interval '65 minutes'), (60::smallint, interval '8 days')) w(minutes, kept)
-     WHERE d.born > 0 AND d.at > dlo_now() - w.kept
+     WHERE d.born > 0 AND d.at > (SELECT dlo_now()) - w.kept
      GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
     ON CONFLICT (project_id, fingerprint, minutes, at) DO UPDATE SET n = b.n + excluded.n),
 stats AS (
