@@ -38,7 +38,8 @@ enum active_column {
     COL_FAILED,
     COL_PROBE,
     COL_STAGE_FED,
-    COL_LANES
+    COL_LANES,
+    COL_PACE
 };
 
 struct operation {
@@ -46,7 +47,7 @@ struct operation {
     enum operation_kind kind;
     enum operation_state state;
     bool due, over, stage_fed, lanes;
-    int64_t total, fed, under_way, failed, probe;
+    int64_t total, fed, under_way, failed, probe, pace;
 };
 
 /* Two numbers of a statement's only row. What fails was logged. */
@@ -130,7 +131,7 @@ static void give_up(struct db *db, struct operation *o)
 static int64_t take(struct db *db, struct operation *o)
 {
     int64_t made = 0, taken[2] = {0, 0};
-    for (int turn = 0; turn < TURNS && o->fed < o->total; turn++) {
+    for (int turn = 0; turn < TURNS && o->fed < o->total && o->pace > made; turn++) {
         bool redrive = o->kind == OPERATION_REDRIVE;
         enum db_status status = redrive ? feed(db, o, taken) : settle(db, o, taken);
         if (status == DB_FAILED || status == DB_CONFLICT)
@@ -284,6 +285,7 @@ static void read_row(const PGresult *res, int row, struct operation *o)
         .under_way = db_int(res, row, COL_UNDER_WAY),
         .failed = db_int(res, row, COL_FAILED),
         .probe = db_int(res, row, COL_PROBE),
+        .pace = db_int(res, row, COL_PACE),
     };
     db_uuid(res, row, COL_ID, &o->id);
 }

@@ -142,7 +142,7 @@ static const struct column columns[] = {
     {PG_INT2, fill_class},
     {PG_INT4, fill_bytes},
     {PG_BYTEA, fill_dispatched},
-    /* complete_final.sql only */
+    /* complete_final.sql alone */
     {PG_UUID, fill_entry},
     {PG_BOOL, fill_permanent},
     {PG_BOOL, fill_intentional},
@@ -162,15 +162,36 @@ struct queue {
     int64_t since_ms; /* when it was empty last */
 };
 
+/* What is written together. Nobody waits for the last two as a producer's next event does, and each of their statements
+ * costs as much as thirty of their rows: they gather for longer, what died only while there are others to write. */
+enum kind {
+    KIND_PLAIN,
+    KIND_ARRIVED, /* re-drives */
+    KIND_DEAD,
+    KINDS
+};
+
+static const struct {
+    enum worker_sql sql;
+    int columns, most, wait_ms, busy_wait_ms;
+} kinds[KINDS] = {
+    [KIND_PLAIN] = {WORKER_SQL_COMPLETE, COLUMNS_PLAIN, LIMIT_BATCH_RESULTS, LIMIT_BATCH_WAIT_MS,
+                    LIMIT_BATCH_WAIT_MS},
+    [KIND_ARRIVED] = {WORKER_SQL_COMPLETE, COLUMNS_PLAIN, LIMIT_BATCH_REDRIVEN,
+                      LIMIT_BATCH_REDRIVEN_WAIT_MS, LIMIT_BATCH_REDRIVEN_WAIT_MS},
+    [KIND_DEAD] = {WORKER_SQL_COMPLETE_FINAL, COLUMNS, LIMIT_BATCH_RESULTS, LIMIT_BATCH_WAIT_MS,
+                   LIMIT_BATCH_DEAD_WAIT_MS},
+};
+
 struct writer {
     struct uuid owner;
     const struct leases *leases;
     writer_finished *finished;
     void *arg;
-    struct queue waiting[2]; /* plain, final */
-    struct queue current;    /* under way */
-    int current_kind;
-    int32_t drawers[LIMIT_DRAWERS]; /* where the sources of a final batch lie */
+    struct queue waiting[KINDS];
+    struct queue current; /* under way */
+    enum kind current_kind;
+    int32_t drawers[LIMIT_DRAWERS]; /* where the sources of what died lie */
     int ndrawers;
     int limit; /* results in the next batch; below the maximum while a bad row is looked for */
     int64_t not_before_ms, sent_us;
@@ -244,9 +265,9 @@ void writer_free(struct writer *w)
 {
     if (!w)
         return;
-    struct queue *all[] = {&w->waiting[0], &w->waiting[1], &w->current};
-    for (int i = 0; i < 3; i++)
-        for (struct attempt *a; (a = pop(all[i]));)
+    prepend(&w->waiting[0], &w->current);
+    for (int kind = 0; kind < KINDS; kind++)
+        for (struct attempt *a; (a = pop(&w->waiting[kind]));)
             attempt_free(a);
     pg_array_release(&w->shards);
     pg_array_release(&w->epochs);
@@ -255,32 +276,42 @@ void writer_free(struct writer *w)
     free(w);
 }
 
-static bool is_final(const struct attempt *a)
+static enum kind kind_of(const struct attempt *a)
 {
-    if (a->delivery->has_entry)
-        return a->outcome != OUTCOME_RETRY;
-    return a->outcome == OUTCOME_DEAD && !delivery_is_notice(a->delivery);
+    if (a->outcome == OUTCOME_DEAD && !delivery_is_notice(a->delivery))
+        return KIND_DEAD;
+    return a->delivery->has_entry && a->outcome == OUTCOME_DELIVERED ? KIND_ARRIVED : KIND_PLAIN;
 }
 
 void writer_add(struct writer *w, struct attempt *a, int64_t now_ms)
 {
-    push(&w->waiting[is_final(a)], a, now_ms);
+    push(&w->waiting[kind_of(a)], a, now_ms);
+}
+
+static int waiting_count(const struct writer *w)
+{
+    int n = 0;
+    for (int kind = 0; kind < KINDS; kind++)
+        n += w->waiting[kind].count;
+    return n;
 }
 
 bool writer_full(const struct writer *w)
 {
-    return w->waiting[0].count + w->waiting[1].count > 2 * LIMIT_BATCH_RESULTS ||
-           w->waiting[0].bytes + w->waiting[1].bytes > 4 * LIMIT_BATCH_BYTES;
+    size_t bytes = 0;
+    for (int kind = 0; kind < KINDS; kind++)
+        bytes += w->waiting[kind].bytes;
+    return waiting_count(w) > 2 * LIMIT_BATCH_RESULTS || bytes > 4 * LIMIT_BATCH_BYTES;
 }
 
 bool writer_empty(const struct writer *w)
 {
-    return !w->waiting[0].head && !w->waiting[1].head && !w->current.head;
+    return waiting_count(w) == 0 && !w->current.head;
 }
 
 int writer_waiting(const struct writer *w)
 {
-    return w->waiting[0].count + w->waiting[1].count + w->current.count;
+    return waiting_count(w) + w->current.count;
 }
 
 const struct writer_stats *writer_stats(const struct writer *w)
@@ -319,7 +350,8 @@ static bool about_data(const PGresult *res)
 
 static void refused(struct writer *w, const PGresult *res, int64_t now_ms)
 {
-    int n = w->current.count, kind = w->current_kind;
+    int n = w->current.count;
+    struct queue *waiting = &w->waiting[w->current_kind];
     log_error("completion of %d results failed: sqlstate=%s %s", n,
               PQresultErrorField(res, PG_DIAG_SQLSTATE),
               PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY));
@@ -333,12 +365,12 @@ static void refused(struct writer *w, const PGresult *res, int64_t now_ms)
     w->failures += w->failures < 5;
     w->not_before_ms = now_ms + (RETRY_PAUSE_MS << w->failures);
     if (!about_data(res)) {
-        prepend(&w->waiting[kind], &w->current);
+        prepend(waiting, &w->current);
         return;
     }
     if (n > 1) {
         w->limit = n / 2;
-        prepend(&w->waiting[kind], &w->current);
+        prepend(waiting, &w->current);
         return;
     }
     struct attempt *a = pop(&w->current);
@@ -351,7 +383,7 @@ static void refused(struct writer *w, const PGresult *res, int64_t now_ms)
         return;
     }
     make_internal(a);
-    push(&w->waiting[1], a, now_ms);
+    push(&w->waiting[KIND_DEAD], a, now_ms);
 }
 
 static int compare_pos(const void *a, const void *b)
@@ -402,14 +434,16 @@ static void answered(void *arg, PGresult *res)
 
 /* --- sending ------------------------------------------------------------------------------------------------------ */
 
-/* Final outcomes cost more a statement, and nobody waits for them as a producer's next event does: they gather longer
- * while there are others to write. */
-static bool due(const struct writer *w, int kind, int64_t now_ms)
+/* When a kind's next batch goes out; INT64_MAX: there is none. */
+static int64_t due_at(const struct writer *w, enum kind kind)
 {
     const struct queue *q = &w->waiting[kind];
-    int64_t wait = kind && w->waiting[0].head ? LIMIT_BATCH_FINAL_WAIT_MS : LIMIT_BATCH_WAIT_MS;
-    return q->head &&
-           (q->count >= w->limit || q->bytes >= LIMIT_BATCH_BYTES || now_ms - q->since_ms >= wait);
+    bool busy = kind != KIND_PLAIN && w->waiting[KIND_PLAIN].head;
+    if (!q->head)
+        return INT64_MAX;
+    if (q->count >= w->limit || q->count >= kinds[kind].most || q->bytes >= LIMIT_BATCH_BYTES)
+        return 0;
+    return q->since_ms + (busy ? kinds[kind].busy_wait_ms : kinds[kind].wait_ms);
 }
 
 /* Is this drawer among those the batch names, or is there room to name it? */
@@ -424,14 +458,14 @@ static bool name_drawer(struct writer *w, int32_t drawer)
     return true;
 }
 
-static void take(struct writer *w, int kind)
+static void take(struct writer *w, enum kind kind)
 {
     struct queue *q = &w->waiting[kind];
     int64_t since = q->since_ms;
     w->ndrawers = 0;
     while (q->head && w->current.count < w->limit &&
            (!w->current.head || w->current.bytes + attempt_bytes(q->head) <= LIMIT_BATCH_BYTES) &&
-           (!kind || name_drawer(w, q->head->delivery->source_drawer)))
+           (kind != KIND_DEAD || name_drawer(w, q->head->delivery->source_drawer)))
         push(&w->current, pop(q), since);
     w->current_kind = kind;
 }
@@ -464,7 +498,7 @@ static void add_value(struct values *v, const void *p, size_t n)
 
 static int send_current(struct writer *w, struct pipe *pipe)
 {
-    int ncolumns = w->current_kind ? COLUMNS : COLUMNS_PLAIN;
+    int ncolumns = kinds[w->current_kind].columns;
     struct values v = {0};
     uint32_t drawers[LIMIT_DRAWERS];
     fill(w, ncolumns);
@@ -473,13 +507,12 @@ static int send_current(struct writer *w, struct pipe *pipe)
     add_value(&v, w->epochs.bytes.data, w->epochs.bytes.len);
     for (int i = 0; i < ncolumns; i++)
         add_value(&v, w->arrays[i].bytes.data, w->arrays[i].bytes.len);
-    for (int i = 0; w->current_kind && i < LIMIT_DRAWERS; i++) {
+    for (int i = 0; w->current_kind == KIND_DEAD && i < LIMIT_DRAWERS; i++) {
         drawers[i] = htonl((uint32_t)w->drawers[i < w->ndrawers ? i : 0]);
         add_value(&v, &drawers[i], sizeof drawers[i]);
     }
     w->sent_us = clock_us();
-    const struct sql_statement *s =
-        &worker_sql[w->current_kind ? WORKER_SQL_COMPLETE_FINAL : WORKER_SQL_COMPLETE];
+    const struct sql_statement *s = &worker_sql[kinds[w->current_kind].sql];
     return pipe_send(pipe, s, v.n, v.values, v.lengths, v.formats, false, answered, w);
 }
 
@@ -492,18 +525,17 @@ int64_t writer_tick(struct writer *w, struct pipe *pipe, int64_t now_ms)
     if (now_ms < w->not_before_ms)
         return w->not_before_ms;
     /* In turn: a flood of dead letters must not hold up what was delivered. */
-    for (int i = 0; i < 2; i++) {
-        int kind = (w->current_kind + 1 + i) % 2;
-        if (due(w, kind, now_ms)) {
+    int64_t next = INT64_MAX;
+    for (int i = 0; i < KINDS; i++) {
+        enum kind kind = (enum kind)(((int)w->current_kind + 1 + i) % KINDS);
+        int64_t at = due_at(w, kind);
+        if (at <= now_ms) {
             take(w, kind);
             if (send_current(w, pipe))
                 prepend(&w->waiting[kind], &w->current);
             return INT64_MAX;
         }
+        next = at < next ? at : next;
     }
-    int64_t since = INT64_MAX;
-    for (int kind = 0; kind < 2; kind++)
-        if (w->waiting[kind].head && w->waiting[kind].since_ms < since)
-            since = w->waiting[kind].since_ms;
-    return since + LIMIT_BATCH_WAIT_MS;
+    return next;
 }

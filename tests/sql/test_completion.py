@@ -62,7 +62,7 @@ class Queue:
                   [204 if outcome == DELIVERED else 503], [1000], [5000], [None], [None], ["http://x.test/"], ["{}"], [b"h"],
                   ["{}"], [b""], [False], [1], [1], [0], [1], [2], ["127.0.0.1"], [of_class], [2], [None]]
         params = [owner or self.owner, [self.shard], [epoch or self.epoch], *values]
-        name = "complete_final" if outcome == DEAD or of_class == 2 else "complete"
+        name = "complete_final" if outcome == DEAD else "complete"
         if name == "complete_final":
             params += [[uuid.uuid4()], [False], [False], [b"f" * 16], ["t"], *[drawer] * 8]
         # psycopg binds $1… only under its own marks

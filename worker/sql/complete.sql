@@ -7,10 +7,9 @@
 --         $26 first byte us int4, $27 total us int4, $28 remote address text, $29 class int2, $30 bytes of the request int4,
 --         $31 what a transform made of the source bytea (NULL: nothing)
 -- returns: the positions that were still there; the others were somebody else's or done before: forget them
--- locks: the ready rows it deletes
--- called by: sender, one batch of outcomes without dead letters and without re-drives; news of our own ($dlq) that could
---            not be delivered end here as well, as failed and without an entry. Run twice, or by an owner that
---            lost its lease, it changes nothing.
+-- locks: the ready rows it deletes; for re-drives the entry's row
+-- called by: sender, one batch of outcomes without dead letters; news of our own ($dlq) that could not be delivered end
+--            here as well, as failed and without an entry. Run twice, or by an owner that lost its lease, it changes nothing.
 WITH f AS MATERIALIZED (
     SELECT l.shard FROM shard_leases l JOIN unnest($2::int2[], $3::int8[]) h(shard, epoch) ON h.shard = l.shard
      WHERE l.owner = $1::uuid AND l.epoch = h.epoch AND l.expires_at > clock_timestamp()),
@@ -51,5 +50,8 @@ again AS (
     SELECT shard, dlo_now() + make_interval(secs => retry_ms / 1e3), project_id, webhook_id, r_bytes,
            source_drawer, n, greatest(class, 1), generation, delivery_id, event_id, entry_id, created_at, true
       FROM gone WHERE outcome = 1
-    ON CONFLICT (project_id, delivery_id) DO NOTHING)
-SELECT pos FROM gone
+    ON CONFLICT (project_id, delivery_id) DO NOTHING),
+-- re-drives that arrived: the entry they were made from learns it
+ended AS MATERIALIZED (
+    SELECT dlo_redrives_end(array_agg(delivery_id), array_agg(outcome), NULL) AS n FROM gone WHERE class = 2 AND outcome <> 1)
+SELECT pos, (SELECT n FROM ended) FROM gone

@@ -3,8 +3,8 @@
 --         $35 fingerprint bytea, $36 its template text, then $37 to $44 the drawers its sources lie in int4
 -- returns: the positions that were still there
 -- locks: the ready rows it deletes; for re-drives the entry's row
--- called by: sender, one batch of outcomes in which something died or a re-drive ended. Dead-lettering, the end of a
---            re-drive and the counts are one statement: a crash cannot part them.
+-- called by: sender, one batch of outcomes in which something died. Dead-lettering, the end of a re-drive and the counts
+--            are one statement: a crash cannot part them.
 WITH f AS MATERIALIZED (
     SELECT l.shard FROM shard_leases l JOIN unnest($2::int2[], $3::int8[]) h(shard, epoch) ON h.shard = l.shard
      WHERE l.owner = $1::uuid AND l.epoch = h.epoch AND l.expires_at > clock_timestamp()),
@@ -114,49 +114,14 @@ bodies AS (
 told AS (
     INSERT INTO notices (project_id, type, webhook_id, entry_id, entry_drawer)
     SELECT project_id, 'dlq.entry.created', webhook_id, made_entry_id, new_drawer FROM dead WHERE listens),
--- re-drives that ended: the entry they were made from learns it
-placed AS MATERIALIZED (
-    DELETE FROM redrives x
-     USING (SELECT g.outcome, g.made_entry_id, q.tid FROM gone g CROSS JOIN LATERAL (
-                SELECT o.ctid AS tid FROM redrives o WHERE o.delivery_id = g.delivery_id LIMIT 1) q
-             WHERE g.class = 2 AND g.outcome <> 1) r
-     WHERE x.ctid = r.tid
-    RETURNING x.entry_id, x.entry_drawer, x.project_id, x.delivery_id, x.operation, x.item, r.outcome, r.made_entry_id),
--- An entry that was carried since we looked has its redrives row in another place. Ours is not in its hot row if it was
--- edited, so the outcome stands; the row is looked for by its key, in a snapshot of its own.
+-- re-drives that died: the entry they were made from learns it
 ended AS MATERIALIZED (
-    SELECT p.* FROM placed p
-    UNION ALL
-    SELECT x.entry_id, x.entry_drawer, x.project_id, x.delivery_id, x.operation, x.item, g.outcome, g.made_entry_id
-      FROM gone g CROSS JOIN LATERAL dlo_redrive_end(g.delivery_id) x
-     WHERE g.class = 2 AND g.outcome <> 1
-       AND (SELECT count(*) FROM placed) < (SELECT count(*) FROM gone w WHERE w.class = 2 AND w.outcome <> 1)),
-origin AS MATERIALIZED (
-    SELECT m.* FROM (
-        SELECT array_agg(e.project_id) AS projects, array_agg(e.entry_drawer) AS drawers, array_agg(e.entry_id) AS entries,
-               array_agg(CASE WHEN e.outcome = 0 THEN 3 ELSE 4 END::int2) AS states
-          FROM ended e) a
-     CROSS JOIN LATERAL dlo_entries_move(a.projects, a.drawers, a.entries, 2::int2, a.states, NULL) m
-     WHERE a.entries IS NOT NULL),
--- and the item of the operation that made them, if one did
-items AS (
-    INSERT INTO bulk_deltas (operation, outcome, n)
-    SELECT i.operation, i.outcome, sum(i.n) FROM (
-        SELECT e.operation, CASE WHEN e.outcome = 0 THEN 1 ELSE 2 END::int2 AS outcome,
-               dlo_item_end(e.operation, e.item, CASE WHEN e.outcome = 0 THEN 1 ELSE 2 END::int2, 0::int2, e.delivery_id,
-                            CASE WHEN e.outcome = 2 THEN e.made_entry_id END,
-                            CASE WHEN e.outcome = 2 THEN dlo_drawer(dlo_now(), (
-                                SELECT p.retention_s FROM projects p WHERE p.id = e.project_id)) END) AS n
-          FROM ended e WHERE e.operation IS NOT NULL OFFSET 0) i
-     GROUP BY 1, 2 HAVING sum(i.n) > 0),
+    SELECT dlo_redrives_end(array_agg(delivery_id), array_agg(outcome), array_agg(made_entry_id)) AS n
+      FROM gone WHERE class = 2 AND outcome <> 1),
 counted AS (
     INSERT INTO dlq_deltas (project_id, webhook_id, channel, reason, state, n)
-    SELECT project_id, webhook_id, coalesce(channel, ''), reason, state, sum(n) FROM (
-        SELECT project_id, webhook_id, channel, reason, 1::int2 AS state, 1 AS n FROM letters
-        UNION ALL SELECT project_id, webhook_id, channel, reason, 2, -1 FROM origin WHERE counted
-        UNION ALL SELECT project_id, webhook_id, channel, reason, state, 1 FROM origin WHERE counted) c
-     GROUP BY 1, 2, 3, 4, 5)
-SELECT pos,
+    SELECT project_id, webhook_id, coalesce(channel, ''), reason, 1, count(*) FROM letters GROUP BY 1, 2, 3, 4)
+SELECT pos, (SELECT n FROM ended),
        -- a source that is not there although nobody said so was carried while we looked: nothing of this happened
        CASE WHEN EXISTS (SELECT FROM dead WHERE payload IS NULL AND error_code IS DISTINCT FROM 'source_missing')
             THEN dlo_abort('source-moved') END
