@@ -209,14 +209,33 @@ BEGIN
 END
 $$;
 
+-- Drawers for the text of a statement: with them as parameters it opens all there are.
+CREATE FUNCTION dlo_in(drawers integer[]) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT string_agg(DISTINCT x::text, ', ') FROM unnest(drawers) x
+$$;
+
+-- The entries of items, as dlo_item_entry finds each. Their drawers stand in the text: with parameters it is 0.3 ms an item.
+CREATE FUNCTION dlo_item_entries(project integer, items integer[], drawers integer[], entries uuid[])
+RETURNS TABLE (item integer, entry uuid, d dead_letters) LANGUAGE plpgsql AS $$
+BEGIN
+    IF cardinality(items) > 0 THEN
+        RETURN QUERY EXECUTE format('
+            SELECT x.item, x.entry, coalesce(o.d, dlo_item_entry($1, x.in_drawer, x.entry))
+              FROM unnest($2, $3, $4) AS x(item, in_drawer, entry)
+              LEFT JOIN LATERAL (
+                SELECT q AS d FROM dead_letters q
+                 WHERE q.project_id = $1 AND q.id = x.entry AND q.drawer = x.in_drawer AND q.drawer IN (%s)
+                 LIMIT 1) o ON true', dlo_in(drawers))
+        USING project, items, drawers, entries;
+    END IF;
+END
+$$;
+
 -- An UPDATE of a drawered table opens all its drawers, 2 to 5 ms each time, whether it changes one row or five hundred
 -- (measured: 300 items a second row by row, 4,000 by sets), unless the drawers stand in its text: then planning it anew
 -- takes less than that. So sets are changed by the places of their rows, which were looked up before; nothing but a TID
 -- scan may be chosen, because every other plan scans whole drawers. A row that was changed in between is not found here:
 -- callers try it once more by its key.
-CREATE FUNCTION dlo_in(drawers integer[]) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT string_agg(DISTINCT x::text, ', ') FROM unnest(drawers) x
-$$;
 CREATE FUNCTION dlo_tids_move(tids tid[], drawers integer[], from_state smallint, to_states smallint[], deliveries uuid[])
 RETURNS TABLE (entry_id uuid, project_id integer, webhook_id integer, channel text, reason smallint, state smallint,
                created_at timestamptz)
@@ -280,34 +299,40 @@ BEGIN
 END
 $$;
 
--- One item of a re-drive, looked at: why its entry cannot be re-driven (0: it can), and what its delivery needs to know.
--- Shaped is also what a re-drive would have sent that died before its first request.
-CREATE FUNCTION dlo_item_look(project integer, in_drawer integer, entry uuid, anew boolean)
-RETURNS TABLE (cause smallint, drawer integer, webhook_id integer, shard smallint, event_id uuid, channel text,
+-- Items of a re-drive, looked at: why the entry of each cannot be re-driven (0: it can), and what its delivery needs to
+-- know. Shaped is also what a re-drive would have sent that died before its first request.
+CREATE FUNCTION dlo_items_look(project integer, items integer[], drawers integer[], entries uuid[], anew boolean)
+RETURNS TABLE (item integer, cause smallint, drawer integer, webhook_id integer, shard smallint, event_id uuid, channel text,
                reason smallint, generation smallint, payload_bytes integer, shaped boolean, counted boolean)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
-    d dead_letters := dlo_item_entry(project, in_drawer, entry);
     p projects;
-    w webhooks;
-    why smallint;
-    bytes integer;
-    sent boolean;
+    of_items integer[];
+    seen dead_letters[];
+    at_drawers integer[];
 BEGIN
     SELECT x.* INTO p FROM projects x WHERE x.id = project;
-    SELECT x.* INTO w FROM webhooks x WHERE x.project_id = project AND x.id = d.webhook_id;
-    why := dlo_item_cause(1::int2, d.state, d.id IS NULL OR d.created_at <= dlo_now() - make_interval(secs => p.retention_s),
-                          w.deleted_at IS NOT NULL, w.enabled);
-    IF why = 0 THEN
-        SELECT octet_length(CASE WHEN anew THEN b.payload ELSE coalesce(b.dispatched, b.payload) END), b.dispatched IS NOT NULL
-          INTO bytes, sent
-          FROM dead_letter_bodies b
-         WHERE b.project_id = project AND b.id = entry AND b.drawer = d.drawer;
-        why := CASE WHEN bytes > 0 THEN 0 ELSE 7 END;
-    END IF;
-    RETURN QUERY SELECT why, d.drawer, d.webhook_id, w.shard, d.event_id, d.channel, d.reason, d.generation, bytes,
-                        (d.attempt_count > 0 OR sent) AND NOT anew, d.created_at > p.counted_from;
+    SELECT array_agg(e.item), array_agg(e.d), array_agg((e.d).drawer) INTO of_items, seen, at_drawers
+      FROM dlo_item_entries(project, items, drawers, entries) e;
+    RETURN QUERY EXECUTE format('
+        SELECT d.item, CASE WHEN c.why = 0 AND coalesce(b.bytes, 0) = 0 THEN 7 ELSE c.why END::smallint, d.drawer,
+               d.webhook_id, w.shard, d.event_id, d.channel, d.reason, d.generation, b.bytes,
+               (d.attempt_count > 0 OR b.sent) AND NOT $4, d.created_at > $6
+          FROM ROWS FROM (unnest($2), unnest($3)) AS d(item)
+          LEFT JOIN LATERAL (
+            SELECT h.shard, h.enabled, h.deleted_at FROM webhooks h
+             WHERE h.project_id = $1 AND h.id = d.webhook_id LIMIT 1) w ON true
+          LEFT JOIN LATERAL (
+            SELECT octet_length(CASE WHEN $4 THEN o.payload ELSE coalesce(o.dispatched, o.payload) END) AS bytes,
+                   o.dispatched IS NOT NULL AS sent
+              FROM dead_letter_bodies o
+             WHERE o.project_id = $1 AND o.id = d.id AND o.drawer = d.drawer AND o.drawer IN (%s)
+             LIMIT 1) b ON true
+         CROSS JOIN LATERAL (
+            SELECT dlo_item_cause(1::smallint, d.state, d.id IS NULL OR d.created_at <= $5, w.deleted_at IS NOT NULL,
+                                  w.enabled) AS why) c', coalesce(dlo_in(at_drawers), '0'))
+    USING project, of_items, seen, anew, dlo_now() - make_interval(secs => p.retention_s), p.counted_from;
 END
 $$;
 
@@ -386,13 +411,12 @@ DECLARE
     seen dlo_item_seen[];
 BEGIN
     SELECT x.* INTO p FROM projects x WHERE x.id = project;
-    SELECT array_agg(ROW(x.item, x.entry, (s.d).drawer, (s.d).state, (s.d).webhook_id, (s.d).channel, (s.d).reason,
+    SELECT array_agg(ROW(s.item, s.entry, (s.d).drawer, (s.d).state, (s.d).webhook_id, (s.d).channel, (s.d).reason,
                          (s.d).created_at > p.counted_from,
                          dlo_item_cause(kind, (s.d).state, (s.d).id IS NULL
                              OR (s.d).created_at <= dlo_now() - make_interval(secs => p.retention_s), false, true))::dlo_item_seen)
       INTO seen
-      FROM unnest(items, drawers, entries) AS x(item, in_drawer, entry)
-     CROSS JOIN LATERAL (SELECT dlo_item_entry(project, x.in_drawer, x.entry) AS d OFFSET 0) s;
+      FROM dlo_item_entries(project, items, drawers, entries) s;
     SELECT array_agg(q.tid), array_agg(b.tid), array_agg(x.drawer), array_agg(x.state)
       INTO tids, bodies, at_drawers, at_states
       FROM unnest(seen) x

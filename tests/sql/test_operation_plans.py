@@ -107,7 +107,7 @@ def emptied(pinned):
 
 def laned(conn, tokens):
     """An operation over many webhooks, whose plans were made when there was none."""
-    take(conn, conn.execute(LANED.format(n=2, tokens=10)).fetchone()[0])
+    assert take(conn, conn.execute(LANED.format(n=2, tokens=20)).fetchone()[0])
     return conn.execute(LANED.format(n=LANES, tokens=tokens)).fetchone()[0]
 
 
@@ -115,6 +115,17 @@ def test_lanes_are_not_looked_at_without_a_rate_for_them(emptied):
     op = laned(emptied, 0.5)
     got, read = reads(emptied, lambda: take(emptied, op))
     assert got == [] and read.get("bulk_lanes", 0) <= 1 and not read.get("webhooks"), read
+
+
+def test_what_a_tenth_of_a_second_brings_is_taken_together(emptied):
+    """Of a rate of 500 a second fifty, or what is left."""
+    op = laned(emptied, 49.9)
+    emptied.execute("UPDATE projects SET bulk_rate = 500")
+    assert take(emptied, op) == []
+    emptied.execute("UPDATE bulk_operations SET tokens = 50 WHERE id = %s", [op])
+    assert len(take(emptied, op)) == 50
+    emptied.execute("UPDATE bulk_operations SET tokens = 3, total = fed + 3 WHERE id = %s", [op])
+    assert len(take(emptied, op)) == 3
 
 
 def test_a_turn_reads_each_lane_once(emptied):

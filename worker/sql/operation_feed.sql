@@ -11,9 +11,12 @@ WITH items AS MATERIALIZED (
       FROM dlo_operation_take($1::uuid, cardinality($2::uuid[]), $3::int4, $4::int4) t
       JOIN bulk_operations o ON o.id = $1::uuid),
 looked AS MATERIALIZED (
-    SELECT i.number, i.project_id, i.item, i.entry_id, i.delivery, i.original, l.*,
+    SELECT i.number, i.project_id, i.entry_id, i.delivery, i.original, l.*,
            CASE WHEN i.original AND l.cause = 0 THEN dlo_original(i.project_id, l.drawer, i.entry_id) END AS url_id
-      FROM items i CROSS JOIN LATERAL dlo_item_look(i.project_id, i.drawer, i.entry_id, i.anew) l),
+      FROM (SELECT min(project_id) AS project_id, bool_or(anew) AS anew, array_agg(item) AS items,
+                   array_agg(drawer) AS drawers, array_agg(entry_id) AS entries FROM items) a
+     CROSS JOIN LATERAL dlo_items_look(a.project_id, a.items, a.drawers, a.entries, a.anew) l
+      JOIN items i ON i.item = l.item),
 seen AS MATERIALIZED (
     SELECT k.number, k.project_id, k.item, k.entry_id, k.delivery, k.drawer, k.webhook_id, k.shard, k.event_id, k.channel,
            k.reason, k.generation, k.payload_bytes, k.shaped, k.counted, nullif(k.url_id, 0) AS url_id,
