@@ -126,7 +126,7 @@ class Cluster:
     def new_database(self):
         name = f"t{next(self.numbers)}"
         # nobody may be connected to a template: the backend of `dlo migrate` may take a moment to leave
-        eventually(lambda: self.try_copy(name), 20)
+        eventually(lambda: self.try_copy(name))
         return name
 
     def try_copy(self, name):

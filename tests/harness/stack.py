@@ -10,7 +10,7 @@ import psycopg
 
 from harness.client import Client
 from harness.process import ROOT, Process, children, find, own, run
-from harness.wait import eventually
+from harness.wait import PATIENCE_S, eventually
 
 CONFIG = """
 dsn_owner = "{owner}"
@@ -245,7 +245,7 @@ class Project(Client):
         assert got.status == 200, got
         return got.json()
 
-    def wait_entry(self, timeout=15, n=1, **filters):
+    def wait_entry(self, timeout=PATIENCE_S, n=1, **filters):
         """The newest of at least n entries that fit, whole."""
         rows = eventually(lambda: len(rows := self.entries(**filters)) >= n and rows, timeout)
         return self.entry(rows[0]["id"])
@@ -260,7 +260,7 @@ class Project(Client):
         assert got.status == 200, got
         return got.json()
 
-    def wait_delivery(self, timeout=15, **filters):
+    def wait_delivery(self, timeout=PATIENCE_S, **filters):
         """The newest delivery that fits, whole."""
         rows = eventually(lambda: self.deliveries(**filters), timeout)
         return self.delivery(rows[0]["id"])
