@@ -5,6 +5,7 @@ import pathlib
 import signal
 import socket
 import shutil
+import time
 
 import psycopg
 
@@ -142,6 +143,11 @@ class Stack:
         return self.processes.pop(name).stop(number)
 
     def stop(self):
+        """In a hurry: what is under way with receivers that hang is nobody's business any more."""
+        for number in (signal.SIGTERM, signal.SIGTERM):  # a worker does not drain after the second
+            for process in self.processes.values():
+                process.send(number)
+            time.sleep(0.05)
         for name in list(self.processes):
             self.stop_process(name)
         if self.conn:
