@@ -90,11 +90,11 @@ class Peer:
         """The first n or more requests to a path."""
         return eventually(lambda: (got := self.requests(path)) and len(got) >= n and got, timeout)
 
-    def overtaken(self, path, event, arrived):
-        """How many came to a path before an event did, beyond those that had `arrived` when it was accepted. This is a wait
-        in turns instead of seconds: a slow machine slows the others just as much."""
-        order = eventually(lambda: (ids := [r.headers["webhook-id"] for r in self.requests(path)]) and event in ids and ids)
-        return order.index(event) - arrived
+    def overtaken(self, path, arrived):
+        """{event: how many had arrived when it was accepted}: how many more came to the path before each. This is a wait in
+        turns instead of seconds: a slow machine slows the others just as much."""
+        order = eventually(lambda: set(ids := [r.headers["webhook-id"] for r in self.requests(path)]) >= set(arrived) and ids)
+        return [order.index(event) - n for event, n in arrived.items()]
 
     def listed(self, prefix):
         """(webhook-id, how often it came, whether it was answered 2xx) for each path below a prefix."""

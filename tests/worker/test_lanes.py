@@ -45,13 +45,13 @@ def test_thousands_of_retries_and_replays_do_not_delay_first_attempts(project, p
     reclass(project, "1 + (pos % 2)::int2")
     post(project, hook, "resume")
     eventually(lambda: peer.count(path) > 100)
-    first = []
+    first = {}
     for _ in range(40):
-        first.append((project.event()["eventId"], peer.count(path)))
+        first[project.event()["eventId"]] = peer.count(path)
         time.sleep(0.03)
-    overtaken = [peer.overtaken(path, sent, arrived) for sent, arrived in first]
-    assert project.rows("ready") > 1000  # they were there all the time
-    assert max(overtaken) < 500, overtaken  # OVERTAKEN1
+    overtaken = peer.overtaken(path, first)
+    assert project.rows("ready") > 300  # they were there all the time
+    assert max(overtaken) < 500, overtaken  # a few; all that wait, if the lanes had no weights
     served = project.stack.sql("SELECT class, count(*) FROM ready WHERE project_id = %s GROUP BY 1 ORDER BY 1",
                                [project.number])
     (_, retries), (_, replays) = [row for row in served if row[0]]
@@ -70,7 +70,7 @@ def test_retries_do_not_fill_the_window_of_a_receiver_that_hangs(project, peer):
     post(project, hook, "resume")
     eventually(lambda: peer.count(path) >= 28)
     sent = project.event()["eventId"]
-    assert peer.overtaken(path, sent, peer.count(path)) < 40
+    assert peer.overtaken(path, {sent: peer.count(path)})[0] < 40
     retries = [r for r in peer.requests(path)[24:] if r.headers["webhook-id"] != sent]
     assert most_at_once(retries, 700) == 4  # half of the window
     project.stack.sql("DELETE FROM ready WHERE project_id = %s", [project.number])
