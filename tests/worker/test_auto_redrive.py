@@ -235,8 +235,11 @@ def test_outage_that_goes_on_is_no_recovery(project, peer):
 def test_new_failure_pauses_it_and_only_another_outage_takes_it_over(project, peer, clock):
     shop = Shop(project, peer)
     shop.outage(4)
-    shop.recovery()
-    shop.up(False)
+    with project.stack.connect() as other:
+        other.execute("BEGIN; LOCK TABLE bulk_operations IN SHARE MODE")  # nothing is made of it before the receiver is down again
+        shop.recovery()
+        shop.up(False)
+        other.rollback()
     op = shop.operation("paused")
     assert op["stateReason"].startswith("probe: 1 of 1 failed") and op["counts"]["notStarted"] == 3
     shop.recovery()

@@ -128,7 +128,7 @@ def places(stack, peer):
     made = {
         "later": Place(stack, peer, "/status/503", 1, lambda p: p.project.rows("later") == 1, retrySchedule=[3600]),
         "circuit": Broken(stack, peer, "/ok", 3, lambda p: p.project.deliveries()[0]["heldBecause"] == "circuit"),
-        "read ahead": Place(stack, peer, "/delay/700", 16, lambda p: peer.count(p.path) >= 1, maxConcurrency=1),
+        "read ahead": Place(stack, peer, "/delay/700", 40, lambda p: peer.count(p.path) >= 1, maxConcurrency=1),
         "retried": Retried(stack, peer),
         "under way": Place(stack, peer, "/delay/2000", 1, lambda p: peer.count(p.path) == 1),
     }
