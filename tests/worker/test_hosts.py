@@ -166,7 +166,7 @@ def test_dead_workers_shards_are_taken_over_when_their_leases_end(stack, hosts, 
         kill_all(stack.processes.pop("alpha"))
         ends = stack.value("SELECT max(expires_at) FROM shard_leases JOIN senders USING (owner) WHERE host = 'alpha'")
         eventually(lambda: balanced(stack, "beta"))
-        assert stack.value("SELECT clock_timestamp() BETWEEN %(t)s AND %(t)s + interval '10 s'", {"t": ends})
+        assert stack.value("SELECT clock_timestamp() > %s", [ends])
     print(load.whole(under_way), "sent twice")
 
 
@@ -176,7 +176,7 @@ def stop_all(pids, number):
 
 
 def test_stopped_workers_corrupt_nothing_when_they_wake(stack, hosts, project, peer):
-    """Past their leases, under load, more than once."""
+    """Past their leases, under load, more than once; and metrics tell whose shards were lost."""
     hosts("alpha", "beta")
     with Load(project, peer) as load:
         for host in ("alpha", "beta"):
@@ -188,7 +188,14 @@ def test_stopped_workers_corrupt_nothing_when_they_wake(stack, hosts, project, p
             finally:
                 stop_all(victims, signal.SIGCONT)
             eventually(lambda: balanced(stack, "alpha", "beta"))
+            eventually(lambda: lost(stack, host) >= 32)
     print(load.whole(4 * 512), "sent twice")
+
+
+def lost(stack, host):
+    """Shards that its senders lost, by the metrics."""
+    lines = stack.operator.get("/metrics").body.decode().splitlines()
+    return sum(float(line.split()[-1]) for line in lines if 'how="lost"' in line and f'host="{host}"' in line)
 
 
 def waiting_for_locks(stack):
@@ -222,20 +229,3 @@ def test_sender_stopped_in_the_middle_of_a_completion(stack, hosts, project, pee
     assert got["deliveries"] == 24 and got["requests"] <= 2 * 24 and project.rows("ready") == 0
     assert stack.sql("SELECT count(*), count(DISTINCT (delivery_id, n)), bool_and(ends) FROM attempts WHERE project_id = %s",
                      [project.number]) == [(24, 24, True)]
-
-
-def test_metrics_tell_hosts_and_lost_shards(stack, hosts):
-    hosts("alpha", "beta")
-    victims = senders(stack, "alpha")
-    stop_all(victims, signal.SIGSTOP)
-    try:
-        eventually(lambda: balanced(stack, "beta"))
-    finally:
-        stop_all(victims, signal.SIGCONT)
-    eventually(lambda: balanced(stack, "alpha", "beta"))
-
-    def lost():
-        text = stack.operator.get("/metrics").body.decode()
-        assert 'host="alpha"' in text and 'host="beta"' in text
-        return sum(float(line.split()[-1]) for line in text.splitlines() if 'how="lost"' in line) == 32
-    eventually(lost)

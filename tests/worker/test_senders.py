@@ -113,14 +113,14 @@ def test_dead_connections_are_found_whoever_touches_them_first(stack, project, p
     def writers():
         return stack.value("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'dlo-sender-outcomes'"
                            " AND datname = current_database()")
-    for _ in range(12):
+    for _ in range(6):
         project.post("/v1/events/batch", {"events": [{"eventType": "t", "payload": n} for n in range(10)]})
         eventually(lambda: writers() == 2)
         stack.cluster.sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{stack.database}'"
                           " AND usename = 'dlo_worker'")
     eventually(lambda: project.rows("ready") == 0, 60)
     assert writers() == 2
-    assert peer.control("count", prefix=base, ids="no")["delivered"] == 24 * 120
+    assert peer.control("count", prefix=base, ids="no")["delivered"] == 24 * 60
 
 
 def test_stopping_ends_what_is_under_way(stack, project, peer):
