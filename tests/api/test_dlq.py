@@ -28,7 +28,7 @@ class Shop:
             project.event(type="a.down", channel="stock")
         project.event(type="a.lost")
         project.event(type="a.rst")
-        eventually(lambda: len(project.entries(limit=200)) == 7, 20)
+        eventually(lambda: len(project.entries(limit=200)) == 7)
 
     def ids(self, **filters):
         return [row["id"] for row in self.project.entries(limit=200, **filters)]

@@ -250,10 +250,10 @@ def test_changed_schema_works_within_seconds(project):
     made = define(project, "order.paid", False)
     assert send(project, 1).status == 422
     project.put(path("order.paid"), {"schema": True}, headers={"If-Match": f'"{made["version"]}"'})
-    eventually(lambda: send(project, 1).status == 202, 8, 0.2)
+    eventually(lambda: send(project, 1).status == 202, every=0.2)
     project.delete(path("order.paid"))
     define(project, "order.paid", {"type": "string"})
-    eventually(lambda: send(project, 1).status == 422, 8, 0.2)
+    eventually(lambda: send(project, 1).status == 422, every=0.2)
     assert send(project, "x").status == 202
 
 

@@ -24,7 +24,7 @@ class Shop:
                    "externalId": f"x{n}", "customerExternalId": "=1+1" if n == 0 else "c", "metadata": {"k": "v"},
                    "routingKey": "eu"} for n in range(45)]
         assert self.project.post("/v1/events/batch", {"events": events}).status == 200
-        eventually(lambda: len(self.project.entries(limit=200)) == 45, 20)
+        eventually(lambda: len(self.project.entries(limit=200)) == 45)
 
     def ids(self, **filters):
         return [row["id"] for row in self.project.entries(limit=200, **filters)]

@@ -26,7 +26,7 @@ def settled(project, n):
         found = groups(project, limit=200)
         return sum(g["count"] for g in found) == n and found
 
-    return eventually(counted, 15)
+    return eventually(counted)
 
 
 class Shop:
@@ -38,7 +38,7 @@ class Shop:
         for n in range(4):
             project.event(type="g.bad", channel="orders" if n % 2 else "stock", customerExternalId=f"c{n}")
         project.event(type="g.down")
-        eventually(lambda: len(project.entries(limit=200)) == 5, 20)
+        eventually(lambda: len(project.entries(limit=200)) == 5)
         settled(project, 5)
 
 
@@ -150,7 +150,7 @@ def test_what_expires_leaves_the_groups(stack, peer, clock):
     entry = project.dead_letter(peer)
     settled(project, 1)
     clock("3 days")
-    eventually(lambda: group_of(project, entry["fingerprint"])["count"] == 0, 20)
+    eventually(lambda: group_of(project, entry["fingerprint"])["count"] == 0)
     assert groups(project) == []
 
 

@@ -47,8 +47,8 @@ def counted(stack, peer):
                         maxAttempts=2 if kind == "broken" else 1)
         for _ in range(n):
             project.event(type=kind)
-    eventually(lambda: len(project.deliveries(status="delivered,failed")) == 8, 20)
-    eventually(lambda: total(stack, "dlo_attempts_total") == 9, 20)  # told with the next renewal of a lease
+    eventually(lambda: len(project.deliveries(status="delivered,failed")) == 8)
+    eventually(lambda: total(stack, "dlo_attempts_total") == 9)  # told with the next renewal of a lease
     return stack
 
 

@@ -13,7 +13,7 @@ def shop(stack, peer):
     hook = project.webhook(peer.url(peer.path("/status/400", record=False)), eventTypes=["s.bad"])
     for n in range(12):
         project.event(type="s.bad", payload={"n": n, "who": "needle" if n % 3 == 0 else "straw", "uni": "Zoë"})
-    eventually(lambda: len(project.entries(limit=200)) == 12, 20)
+    eventually(lambda: len(project.entries(limit=200)) == 12)
     project.hook = hook["id"]
     return project
 

@@ -49,7 +49,7 @@ def look(project, op):
     return got.json()
 
 
-def reaches(project, op, state, timeout=30):
+def reaches(project, op, state, timeout=60):
     return eventually(lambda: (o := look(project, op))["state"] == state and o, timeout, 0.1)
 
 

@@ -8,7 +8,14 @@ import urllib.parse
 import urllib.request
 
 from harness.process import BUILD
-from harness.wait import eventually
+from harness.wait import PATIENCE_S, eventually
+
+
+def most_at_once(requests, ms):
+    """Of requests that were each answered after so many milliseconds, how many were under way together: never more than the
+    sender had, however slow the machine is."""
+    steps = sorted([(r.at_ms, 1) for r in requests] + [(r.at_ms + ms - 1, -1) for r in requests])
+    return max(itertools.accumulate(step for _, step in steps))
 
 
 class Request:
@@ -79,9 +86,15 @@ class Peer:
         kept = self.control("requests", prefix=base, limit=limit)["requests"]
         return [Request(r) for r in kept if r["path"].partition("?")[0] == base]
 
-    def wait(self, path, n=1, timeout=15):
+    def wait(self, path, n=1, timeout=PATIENCE_S):
         """The first n or more requests to a path."""
         return eventually(lambda: (got := self.requests(path)) and len(got) >= n and got, timeout)
+
+    def overtaken(self, path, arrived):
+        """{event: how many had arrived when it was accepted}: how many more came to the path before each. This is a wait in
+        turns instead of seconds: a slow machine slows the others just as much."""
+        order = eventually(lambda: set(ids := [r.headers["webhook-id"] for r in self.requests(path)]) >= set(arrived) and ids)
+        return [order.index(event) - n for event, n in arrived.items()]
 
     def listed(self, prefix):
         """(webhook-id, how often it came, whether it was answered 2xx) for each path below a prefix."""

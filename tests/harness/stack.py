@@ -5,12 +5,13 @@ import pathlib
 import signal
 import socket
 import shutil
+import time
 
 import psycopg
 
 from harness.client import Client
 from harness.process import ROOT, Process, children, find, own, run
-from harness.wait import eventually
+from harness.wait import PATIENCE_S, eventually
 
 CONFIG = """
 dsn_owner = "{owner}"
@@ -142,6 +143,11 @@ class Stack:
         return self.processes.pop(name).stop(number)
 
     def stop(self):
+        """In a hurry: what is under way with receivers that hang is nobody's business any more."""
+        for number in (signal.SIGTERM, signal.SIGTERM):  # a worker does not drain after the second
+            for process in self.processes.values():
+                process.send(number)
+            time.sleep(0.05)
         for name in list(self.processes):
             self.stop_process(name)
         if self.conn:
@@ -245,7 +251,7 @@ class Project(Client):
         assert got.status == 200, got
         return got.json()
 
-    def wait_entry(self, timeout=15, n=1, **filters):
+    def wait_entry(self, timeout=PATIENCE_S, n=1, **filters):
         """The newest of at least n entries that fit, whole."""
         rows = eventually(lambda: len(rows := self.entries(**filters)) >= n and rows, timeout)
         return self.entry(rows[0]["id"])
@@ -260,7 +266,7 @@ class Project(Client):
         assert got.status == 200, got
         return got.json()
 
-    def wait_delivery(self, timeout=15, **filters):
+    def wait_delivery(self, timeout=PATIENCE_S, **filters):
         """The newest delivery that fits, whole."""
         rows = eventually(lambda: self.deliveries(**filters), timeout)
         return self.delivery(rows[0]["id"])

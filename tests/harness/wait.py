@@ -2,8 +2,10 @@
 
 import time
 
+PATIENCE_S = 30  # costs nothing where all is well: a machine may stall for seconds
 
-def eventually(condition, timeout=15, every=0.02):
+
+def eventually(condition, timeout=PATIENCE_S, every=0.02):
     """The first true value of condition(); fails with the last value, or the last AssertionError, when time is up."""
     deadline = time.monotonic() + timeout
     while True:

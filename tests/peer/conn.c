@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <openssl/err.h>
@@ -24,6 +25,13 @@
 #define FEED_ROUNDS 4                    /* a flood lets the others have their turn */
 
 uint64_t conn_now_ms;
+
+uint64_t conn_clock_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
 
 static int epoll_fd;
 static unsigned max_open;
@@ -362,7 +370,8 @@ void conn_reply(struct conn *c, int status, const char *headers, struct span bod
 static void at(struct conn *c, unsigned ms, void (*what)(struct conn *c))
 {
     c->on_timer = what;
-    timers_set(&c->timer, conn_now_ms + ms);
+    /* Not the loop's clock, which may have stood for a while: no wait is shorter than was asked. */
+    timers_set(&c->timer, conn_clock_ms() + ms);
 }
 
 void conn_hang(struct conn *c)

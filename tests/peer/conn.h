@@ -52,6 +52,7 @@ struct conn_totals {
 
 /* The loop's clock, milliseconds of CLOCK_MONOTONIC, set once per round by the loop. */
 extern uint64_t conn_now_ms;
+uint64_t conn_clock_ms(void); /* the same clock, read now */
 
 int conn_init(int epoll_fd, unsigned max_connections);
 /* Takes the descriptor in any case. `greet`, if not NULL, may write before anything was read. */

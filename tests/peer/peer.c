@@ -31,7 +31,6 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "tests/peer/door.h"
@@ -361,20 +360,13 @@ static void prepare_descriptors(void)
             files.rlim_cur > 4 * LISTENERS ? (unsigned)files.rlim_cur - 2 * LISTENERS : LISTENERS;
 }
 
-static void read_clock(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    conn_now_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 static void run(int epoll_fd)
 {
     struct epoll_event events[EVENTS];
     struct timer *t;
     while (!stopping) {
         int n = epoll_wait(epoll_fd, events, EVENTS, timers_wait_ms(conn_now_ms));
-        read_clock();
+        conn_now_ms = conn_clock_ms();
         for (int i = 0; i < n; i++) {
             struct watch *w = events[i].data.ptr;
             w->ready(w, events[i].events);
@@ -395,7 +387,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "peer: cannot start: %s\n", strerror(errno));
         return 1;
     }
-    read_clock();
+    conn_now_ms = conn_clock_ms();
     for (size_t i = 0; i < options.listen_count; i++)
         open_listener(epoll_fd, i);
     watch_input(epoll_fd);

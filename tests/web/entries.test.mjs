@@ -94,7 +94,7 @@ test("what is new waits behind a pill and moves nothing", async () => {
   await page.keyboard.press("j");
   await office.event(eventType);
   const pill = page.getByRole("button", { name: "1 new: show" });
-  await pill.waitFor({ timeout: 15_000 });
+  await pill.waitFor();
   assert.equal(await rows(page).count(), 1);
   await page.getByText("2 open, filtered").waitFor();
   await pill.click();
@@ -109,10 +109,10 @@ test("an empty list fills itself, and a row decided elsewhere stays in its place
   const page = await signedIn(browser, `#/entries?eventType=${eventType}`);
   await page.getByText("Nothing matches these filters.").waitFor();
   await office.event(eventType);
-  await rows(page).first().waitFor({ timeout: 15_000 });
+  await rows(page).first().waitFor();
   const [entry] = await office.entries(eventType);
   await office.call("POST", `/v1/dlq/${entry.id}/discard`, { reason: "elsewhere" });
-  await rows(page).first().getByText("Changed").waitFor({ timeout: 15_000 });
+  await rows(page).first().getByText("Changed").waitFor();
   await page.finish();
 });
 

@@ -59,7 +59,7 @@ test("an overview that cannot be read is unknown, not healthy", async () => {
   await verdictOf(page, {});
   await page.unroute("**/v1/overview");
   await page.route("**/v1/overview", (route) => route.fulfill({ status: 502, contentType: "text/html", body: "<h1>Bad Gateway</h1>" }));
-  await page.getByText("The state is unknown.").waitFor({ timeout: 15_000 });
+  await page.getByText("The state is unknown.").waitFor();
   await page.unroute("**/v1/overview");
   await page.getByRole("button", { name: "Try again" }).click();
   await office.until("an answer", async () => !/unknown/.test(await page.locator("#verdict").innerText()));

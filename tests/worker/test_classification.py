@@ -38,7 +38,7 @@ CASES = {
     "/big/300": ("http_5xx", TRANSIENT),
     "/nul-header": {("http_5xx", TRANSIENT), ("invalid_response", TRANSIENT)},
     "/hang": ("timeout", TRANSIENT),
-    "/delay/3000": ("timeout", TRANSIENT),
+    "/delay/20000": ("timeout", TRANSIENT),
     "/endless-1xx": {("timeout", TRANSIENT), ("invalid_response", TRANSIENT), ("response_too_large", TRANSIENT)},
     "/close": ("connection_reset", TRANSIENT),
     "/rst": ("connection_reset", TRANSIENT),
@@ -57,6 +57,7 @@ CASES = {
     "/headers/50": DELIVERED,
 }
 MODES = list(CASES)
+TIMEOUT_MS = 2500
 when = datetime.datetime.fromisoformat
 
 
@@ -64,7 +65,7 @@ when = datetime.datetime.fromisoformat
 def results(stack, peer):
     """{mode: entry or delivery}, from one event to all of them."""
     project = stack.project()
-    hooks = {mode: project.webhook(peer.url(peer.path(mode)), maxAttempts=1, timeoutMs=700)["id"] for mode in MODES}
+    hooks = {mode: project.webhook(peer.url(peer.path(mode)), maxAttempts=1, timeoutMs=TIMEOUT_MS)["id"] for mode in MODES}
     project.event(payload={"a": 1})
     eventually(lambda: len(project.deliveries(limit=200, status="delivered,failed")) == len(MODES), 30)
     rows = {d["webhookId"]: project.delivery(d["id"]) for d in project.deliveries(limit=200)}
@@ -110,8 +111,8 @@ def test_hostile_page_is_kept_as_text(results):
 
 
 def test_timeouts_take_as_long_as_the_webhook_says(results):
-    for mode in ("/hang", "/delay/3000"):
-        assert 650 <= attempt(results, mode)["timing"]["totalMs"] < 3000, mode
+    for mode in ("/hang", "/delay/20000"):
+        assert TIMEOUT_MS - 50 <= attempt(results, mode)["timing"]["totalMs"] < 15000, mode  # 20 s, or no end, without it
 
 
 def test_no_status_is_null(results):
@@ -128,14 +129,15 @@ def test_error_codes_tell_timeouts_apart(results):
 
 
 def test_receivers_that_hang_hold_nobody_up(results):
-    """All went out together: none was queued behind a bad one."""
-    began = sorted(when(delivery["attempts"][0]["at"]) for delivery in results[1].values())
-    assert (began[-1] - began[0]).total_seconds() < 0.5
+    """All went out before one of those that hang had ended: none was queued behind a bad one."""
+    hung = attempt(results, "/hang")
+    ended = when(hung["at"]) + datetime.timedelta(milliseconds=hung["timing"]["totalMs"])
+    assert max(when(delivery["attempts"][0]["at"]) for delivery in results[1].values()) < ended
 
 
 def test_finished_at_is_the_end_of_the_last_attempt(results):
     delivery = results[1]["/hang"]
-    assert (when(delivery["finishedAt"]) - when(delivery["attempts"][0]["at"])).total_seconds() >= 0.65
+    assert (when(delivery["finishedAt"]) - when(delivery["attempts"][0]["at"])).total_seconds() >= TIMEOUT_MS / 1000 - 0.05
 
 
 # --- without any answer -----------------------------------------------------------------------------------------------
@@ -144,7 +146,7 @@ def test_finished_at_is_the_end_of_the_last_attempt(results):
 def one_failure(project, url, **fields):
     project.webhook(url, maxAttempts=1, timeoutMs=5000, **fields)
     project.event()
-    return project.wait_entry(timeout=20)
+    return project.wait_entry()
 
 
 def test_nobody_listens(project):

@@ -53,7 +53,7 @@ def hosts(stack):
     def start_all(*names):
         for name in names:
             start(stack, name)
-        eventually(lambda: balanced(stack, *(h for h in HOSTS if h in stack.processes)), 25)
+        eventually(lambda: balanced(stack, *(h for h in HOSTS if h in stack.processes)))
     yield start_all
     for host in HOSTS:
         if host in stack.processes:
@@ -106,18 +106,18 @@ def test_workers_join_and_leave_in_order_and_nothing_is_lost_or_sent_twice(stack
         hosts("beta")
         hosts("gamma")
         stack.stop_process("alpha")
-        eventually(lambda: balanced(stack, "beta", "gamma"), 10)
+        eventually(lambda: balanced(stack, "beta", "gamma"))
         stack.stop_process("gamma")
-        eventually(lambda: balanced(stack, "beta"), 10)
+        eventually(lambda: balanced(stack, "beta"))
     load.whole()
 
 
 def test_shares_are_equal_within_seconds(stack, hosts):
-    hosts("alpha", "beta")
+    hosts("alpha")
     began = time.monotonic()
-    hosts("gamma")
-    assert time.monotonic() - began < 6
-    assert sorted(n for of in shares(stack).values() for n in of.values()) == [10, 10, 11, 11, 11, 11]
+    hosts("beta")
+    assert time.monotonic() - began < 24  # 3 to 6; 48 if they were given away one at each renewal
+    assert sorted(n for of in shares(stack).values() for n in of.values()) == [16, 16, 16, 16]
 
 
 def test_shares_differ_by_one_at_most_whatever_the_number(stack, hosts):
@@ -126,7 +126,7 @@ def test_shares_differ_by_one_at_most_whatever_the_number(stack, hosts):
     text = stack.base / "gamma.conf"
     text.write_text(text.read_text().replace("senders = 2", "senders = 3"))
     stack.processes["gamma"].send(signal.SIGHUP)
-    eventually(lambda: sorted(n for of in shares(stack).values() for n in of.values()) == [9] * 6 + [10], 10)
+    eventually(lambda: sorted(n for of in shares(stack).values() for n in of.values()) == [9] * 6 + [10])
 
 
 def test_shards_with_requests_that_hang_are_not_those_that_go(stack, hosts, project, peer):
@@ -144,7 +144,7 @@ def test_shards_with_requests_that_hang_are_not_those_that_go(stack, hosts, proj
     before = whose()
     hosts("beta")
     assert whose() == before
-    eventually(lambda: len(project.deliveries(status="delivered")) == 12, 15)
+    eventually(lambda: len(project.deliveries(status="delivered")) == 12)
     assert peer.count(slow) == 12
 
 
@@ -164,12 +164,10 @@ def test_dead_workers_shards_are_taken_over_when_their_leases_end(stack, hosts, 
         eventually(lambda: len(load.events) > 50)
         under_way = 2 * 512
         kill_all(stack.processes.pop("alpha"))
-        began = time.monotonic()
-        eventually(lambda: balanced(stack, "beta"), 15)
-        took = time.monotonic() - began
-    repeats = load.whole(under_way)
-    print(f"taken over after {took:.1f} s, {repeats} sent twice")
-    assert took < 10.7
+        ends = stack.value("SELECT max(expires_at) FROM shard_leases JOIN senders USING (owner) WHERE host = 'alpha'")
+        eventually(lambda: balanced(stack, "beta"))
+        assert stack.value("SELECT clock_timestamp() > %s", [ends])
+    print(load.whole(under_way), "sent twice")
 
 
 def stop_all(pids, number):
@@ -178,19 +176,26 @@ def stop_all(pids, number):
 
 
 def test_stopped_workers_corrupt_nothing_when_they_wake(stack, hosts, project, peer):
-    """Past their leases, under load, more than once."""
+    """Past their leases, under load, more than once; and metrics tell of both hosts and of what was lost."""
     hosts("alpha", "beta")
     with Load(project, peer) as load:
-        for host in ("alpha", "beta"):
+        for round, host in enumerate(("alpha", "beta"), 1):
             victims = senders(stack, host)
             stop_all(victims, signal.SIGSTOP)
             try:
-                eventually(lambda: not senders(stack, host), 15)
-                eventually(lambda: sum(n for of in shares(stack).values() for n in of.values()) == 64, 15)
+                eventually(lambda: not senders(stack, host))
+                eventually(lambda: sum(n for of in shares(stack).values() for n in of.values()) == 64)
             finally:
                 stop_all(victims, signal.SIGCONT)
-            eventually(lambda: balanced(stack, "alpha", "beta"), 20)
+            eventually(lambda: balanced(stack, "alpha", "beta"))
+            eventually(lambda: lost(stack) >= 32 * round)
     print(load.whole(4 * 512), "sent twice")
+
+
+def lost(stack):
+    text = stack.operator.get("/metrics").body.decode()
+    assert 'host="alpha"' in text and 'host="beta"' in text
+    return sum(float(line.split()[-1]) for line in text.splitlines() if 'how="lost"' in line)
 
 
 def waiting_for_locks(stack):
@@ -213,31 +218,14 @@ def test_sender_stopped_in_the_middle_of_a_completion(stack, hosts, project, pee
         victims = senders(stack, "alpha")
         stop_all(victims, signal.SIGSTOP)
         try:
-            eventually(lambda: not senders(stack, "alpha"), 15)
-            eventually(lambda: balanced(stack, "beta"), 15)
+            eventually(lambda: not senders(stack, "alpha"))
+            eventually(lambda: balanced(stack, "beta"))
             other.commit()
-            eventually(lambda: project.rows("ready") == 0, 20)
+            eventually(lambda: project.rows("ready") == 0)
         finally:
             stop_all(victims, signal.SIGCONT)
-    eventually(lambda: balanced(stack, "alpha", "beta"), 20)
+    eventually(lambda: balanced(stack, "alpha", "beta"))
     got = peer.control("count", prefix=base, ids="no")
     assert got["deliveries"] == 24 and got["requests"] <= 2 * 24 and project.rows("ready") == 0
     assert stack.sql("SELECT count(*), count(DISTINCT (delivery_id, n)), bool_and(ends) FROM attempts WHERE project_id = %s",
                      [project.number]) == [(24, 24, True)]
-
-
-def test_metrics_tell_hosts_and_lost_shards(stack, hosts):
-    hosts("alpha", "beta")
-    victims = senders(stack, "alpha")
-    stop_all(victims, signal.SIGSTOP)
-    try:
-        eventually(lambda: balanced(stack, "beta"), 15)
-    finally:
-        stop_all(victims, signal.SIGCONT)
-    eventually(lambda: balanced(stack, "alpha", "beta"), 20)
-
-    def lost():
-        text = stack.operator.get("/metrics").body.decode()
-        assert 'host="alpha"' in text and 'host="beta"' in text
-        return sum(float(line.split()[-1]) for line in text.splitlines() if 'how="lost"' in line) == 32
-    eventually(lost)

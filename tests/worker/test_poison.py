@@ -1,7 +1,5 @@
 """A delivery that ends the sender which sends it: after the second time it is set aside, and the others arrive."""
 
-import time
-
 from harness.wait import eventually
 
 STACK = {"env": {"DLO_FAULT_EVENT_TYPE": "poison"}, "senders": 1}
@@ -39,9 +37,7 @@ def test_two_poisons_each_cost_two_senders_and_no_more(stack, project, peer):
 
 
 def test_worker_is_well_afterwards(stack, project, peer):
-    began = time.monotonic()
     path = peer.path()
     project.webhook(peer.url(path))
     project.event(type="good")
-    peer.wait(path, timeout=30)
-    assert time.monotonic() - began < 20
+    peer.wait(path)

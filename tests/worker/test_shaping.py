@@ -22,7 +22,7 @@ def send(project, payload, event_type="order.paid"):
 
 
 def delivered(peer, path, n=1):
-    return eventually(lambda: len(got := peer.requests(path)) >= n and got, 15)
+    return eventually(lambda: len(got := peer.requests(path)) >= n and got)
 
 
 def test_the_receiver_gets_what_the_transform_made(project, peer):
@@ -182,8 +182,6 @@ def test_failures_of_a_transform_leave_the_circuit_closed(project, peer):
 
 def test_shaping_takes_nothing_of_the_rate(project, peer):
     path = peer.path()
-    project.webhook(peer.url(path), transform="{id}", ratePerSecond=5)
-    for n in range(12):
-        send(project, b'{"id": %d}' % n)
-    times = [r.at_ms for r in delivered(peer, path, 12)]
-    assert max(times) - min(times) < 3000  # a second's worth at once, then five a second; twice counted it takes 3.8 s
+    project.webhook(peer.url(path), transform="{id}", ratePerSecond=0.01)
+    send(project, b'{"id": 1}')
+    delivered(peer, path)  # the first is free; had its shaping been counted, the request would be due in 100 s

@@ -59,13 +59,16 @@ def shards(stack):
     return stack.value("SELECT count(*) FROM shard_leases WHERE expires_at > clock_timestamp()")
 
 
+QUICK_S = 8  # it takes 0.1 to 2.2; 10 when it waits for what does not end, and 11 when somebody has to be killed
+
+
 def seconds_to_stop(stack, *signals):
     process = stack.processes["worker"]
     began = time.monotonic()
     for number in signals:
         process.send(number)
         time.sleep(0.05)
-    assert process.child.wait(20) == 0
+    assert process.child.wait(60) == 0
     assert children(process.pid) == []
     return time.monotonic() - began
 
@@ -108,7 +111,7 @@ def test_stop_lets_requests_under_way_end_and_begins_no_other(stack, project, pe
     project.webhook(peer.url(base), maxConcurrency=1)
     project.post("/v1/events/batch", {"events": [{"eventType": "t", "payload": n} for n in range(5)]})
     eventually(lambda: peer.count(base) == 1)
-    assert seconds_to_stop(stack, signal.SIGTERM) < 5
+    assert seconds_to_stop(stack, signal.SIGTERM) < QUICK_S
     assert peer.count(base) == 1
     assert len(project.deliveries(status="delivered")) == 1 and project.rows("ready") == 4
     assert shards(stack) == 0  # given back: nobody has to wait for them
@@ -118,7 +121,7 @@ def test_stop_gives_up_a_receiver_that_hangs_after_ten_seconds(stack, project, h
     project.webhook(f"http://127.0.0.1:{hanging}/", timeoutMs=60000)
     project.event()
     eventually(lambda: under_way(stack) == 1)
-    assert 9 < seconds_to_stop(stack, signal.SIGTERM) < 12
+    assert 9 < seconds_to_stop(stack, signal.SIGTERM) < 30  # not the 60 of its own
     assert project.rows("ready") == 1  # it is sent again by whoever comes next
 
 
@@ -131,11 +134,11 @@ def test_second_stop_does_not_wait(stack, project, hanging):
     project.webhook(f"http://127.0.0.1:{hanging}/", timeoutMs=60000)
     project.event()
     eventually(lambda: under_way(stack) == 1)
-    assert seconds_to_stop(stack, signal.SIGTERM, signal.SIGTERM) < 1.5
+    assert seconds_to_stop(stack, signal.SIGTERM, signal.SIGTERM) < QUICK_S
 
 
 def test_stop_with_nothing_to_do_is_quick(stack):
-    assert seconds_to_stop(stack, signal.SIGTERM) < 4
+    assert seconds_to_stop(stack, signal.SIGTERM) < QUICK_S
 
 
 def test_stop_while_the_database_refuses_the_statements(stack):
@@ -147,7 +150,7 @@ def test_stop_while_the_database_refuses_the_statements(stack):
         stack.cluster.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                           f" WHERE datname = '{stack.database}' AND usename = 'dlo_worker'")
         eventually(lambda: b"set-up failed" in process.log.read_bytes()[before:])
-        assert seconds_to_stop(stack, signal.SIGTERM) < 4
+        assert seconds_to_stop(stack, signal.SIGTERM) < QUICK_S
     finally:
         stack.sql("ALTER TABLE shard_leases RENAME COLUMN epoch_of_another_version TO epoch")
 
@@ -159,7 +162,7 @@ def test_stop_while_the_database_is_away(stack):
     try:
         stack.cluster.sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{stack.database}'")
         eventually(lambda: b"not currently accepting" in process.log.read_bytes()[before:])
-        assert seconds_to_stop(stack, signal.SIGTERM) < 4
+        assert seconds_to_stop(stack, signal.SIGTERM) < QUICK_S
     finally:
         stack.cluster.sql(f'ALTER DATABASE "{stack.database}" ALLOW_CONNECTIONS true')
 
@@ -170,7 +173,7 @@ def test_stop_while_the_maintainer_waits_for_a_lock(stack):
         other.execute("BEGIN; LOCK TABLE dlq_deltas IN ACCESS EXCLUSIVE MODE")
         eventually(lambda: stack.value("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'dlo-maintainer'"
                                        " AND wait_event_type = 'Lock'"))
-        assert seconds_to_stop(stack, signal.SIGTERM) < 4
+        assert seconds_to_stop(stack, signal.SIGTERM) < QUICK_S
         other.rollback()
 
 
@@ -219,8 +222,8 @@ def test_more_and_fewer_senders_lose_and_repeat_nothing(stack, project, peer):
         for n in (4, 1, 3, 2):
             line = next(s for s in stack.config.read_text().splitlines() if s.startswith("senders ="))
             reload(stack, "worker", line, f"senders = {n}")
-            eventually(lambda: alive(stack) == n and len(set(owners(stack))) == n, 20)
-            eventually(lambda: max(owners(stack).values()) - min(owners(stack).values()) <= 1, 20)
+            eventually(lambda: alive(stack) == n and len(set(owners(stack))) == n)
+            eventually(lambda: max(owners(stack).values()) - min(owners(stack).values()) <= 1)
     assert arrived_once(project, peer, load) is True
     assert len(stack.worker_children()) == 3
 
@@ -238,7 +241,7 @@ def test_surplus_sender_waits_for_its_slow_receivers(stack, project, peer):
     eventually(lambda: peer.count(base) == 8)
     reload(stack, "worker", "senders = 2", "senders = 1")
     eventually(lambda: len(project.deliveries(status="delivered")) == 8, 30)
-    eventually(lambda: len(stack.worker_children()) == 2, 10)
+    eventually(lambda: len(stack.worker_children()) == 2)
     assert peer.count(base) == 8
 
 

@@ -256,7 +256,7 @@ def test_bundle_is_read_once(project, start, authority):
     before = cpu_seconds(project.stack)
     try:
         project.event(type="many")
-        eventually(lambda: len(peer.requests(path)) == 50, 20)
+        eventually(lambda: len(peer.requests(path)) == 50)
         assert len({r.connection for r in peer.requests(path)}) == 50
         assert cpu_seconds(project.stack) - before < 0.6  # 0.06; 1.2 when it is read each time
     finally:
