@@ -106,8 +106,8 @@
 #define LIMIT_BATCH_BYTES (4 << 20)
 #define LIMIT_BATCH_WAIT_MS 5
 #define LIMIT_BATCH_DEAD_WAIT_MS 50 /* of what died, while others wait as well */
-#define LIMIT_BATCH_REDRIVEN 32     /* re-drives that arrived */
-#define LIMIT_BATCH_REDRIVEN_WAIT_MS 100
+#define LIMIT_BATCH_REDRIVEN 16     /* re-drives that arrived */
+#define LIMIT_BATCH_REDRIVEN_WAIT_MS 40
 #define LIMIT_PREFETCH 20000 /* rows held by one sender, all destinations */
 #define LIMIT_PREFETCH_PER_WEBHOOK 64
 #define LIMIT_HEADS_ROWS 512   /* rows of one heads query */

@@ -133,7 +133,7 @@ RETURNS smallint LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
 $$;
 
 -- How many items the rate of an operation leaves at this moment; without one, more than anybody takes. What a tenth of a
--- second brings is left to gather first, up to a hundred: a statement costs as much as thirty items.
+-- second brings is left to gather first, up to 25: a statement costs as much as thirty items.
 CREATE FUNCTION dlo_operation_pace(o bulk_operations) RETURNS real LANGUAGE plpgsql AS $$
 DECLARE
     pace real;
@@ -147,7 +147,7 @@ BEGIN
                             WHERE p.id = o.project_id GROUP BY p.bulk_rate));
     have := least(greatest(2 * pace, 1), -- two seconds may be made up for, not an hour's pause
                   o.tokens + pace * extract(epoch FROM greatest(clock_timestamp() - o.fed_at, interval '0')));
-    RETURN CASE WHEN have < least(pace / 10, 100, o.total - o.fed) THEN 0 ELSE have END;
+    RETURN CASE WHEN have < least(pace / 10, 25, o.total - o.fed) THEN 0 ELSE have END;
 END
 $$;
 
@@ -231,31 +231,9 @@ BEGIN
 END
 $$;
 
--- An UPDATE of a drawered table opens all its drawers, 2 to 5 ms each time, whether it changes one row or five hundred
--- (measured: 300 items a second row by row, 4,000 by sets), unless the drawers stand in its text: then planning it anew
--- takes less than that. So sets are changed by the places of their rows, which were looked up before; nothing but a TID
--- scan may be chosen, because every other plan scans whole drawers. A row that was changed in between is not found here:
--- callers try it once more by its key.
-CREATE FUNCTION dlo_tids_move(tids tid[], drawers integer[], from_state smallint, to_states smallint[], deliveries uuid[])
-RETURNS TABLE (entry_id uuid, project_id integer, webhook_id integer, channel text, reason smallint, state smallint,
-               created_at timestamptz)
-LANGUAGE plpgsql SET enable_indexscan = off SET enable_indexonlyscan = off SET enable_bitmapscan = off SET enable_seqscan = off
-SET enable_hashjoin = off SET enable_mergejoin = off SET enable_tidscan = on AS $$
-#variable_conflict use_column
-BEGIN
-    IF cardinality(tids) > 0 THEN
-        RETURN QUERY EXECUTE format('
-            UPDATE dead_letters d
-               SET state = x.to_state, replayed_as = coalesce(x.delivery, d.replayed_as), updated_at = dlo_now()
-              FROM unnest($1, $2, $3, $4) AS x(tid, in_drawer, to_state, delivery)
-             WHERE d.ctid = x.tid AND d.drawer = x.in_drawer AND d.drawer IN (%s) AND d.state = $5
-            RETURNING d.id, d.project_id, d.webhook_id, d.channel, d.reason, d.state, d.created_at', dlo_in(drawers))
-        USING tids, drawers, to_states, deliveries, from_state;
-    END IF;
-END
-$$;
-
--- dlo_entry_move for many: entries of any projects from one state to one each, `deliveries` NULL or what re-drives them.
+-- dlo_entry_move for many: entries of any projects from one state to one each, `deliveries` NULL or what re-drives them. An
+-- UPDATE of a drawered table opens all its drawers, 2 to 5 ms each time, whether it changes one row or five hundred (measured:
+-- 300 items a second row by row, 4,000 by sets), unless the drawers stand in its text: planning it anew takes less than that.
 -- (state + 0, here and in dlo_items_settle: a plan made without statistics would look the state's index through instead of
 -- the key, 4 ms an entry.)
 CREATE FUNCTION dlo_entries_move(of_projects integer[], drawers integer[], entries uuid[], from_state smallint,
@@ -263,38 +241,18 @@ CREATE FUNCTION dlo_entries_move(of_projects integer[], drawers integer[], entri
 RETURNS TABLE (entry_id uuid, project_id integer, webhook_id integer, channel text, reason smallint, state smallint,
                counted boolean)
 LANGUAGE plpgsql AS $$
-#variable_conflict use_column
-DECLARE
-    tids tid[];
-    at_drawers integer[];
-    at_states smallint[];
-    at_deliveries uuid[];
-    done uuid[] := '{}';
-    r record;
 BEGIN
-    IF coalesce(cardinality(entries), 0) = 0 THEN
-        RETURN;
-    END IF;
-    EXECUTE format('
-        SELECT array_agg(q.tid), array_agg(x.in_drawer), array_agg(x.to_state), array_agg(x.delivery)
-          FROM unnest($1, $2, $3, $4, $5) AS x(project, in_drawer, entry, to_state, delivery)
-         CROSS JOIN LATERAL (
-            SELECT o.ctid AS tid FROM dead_letters o
-             WHERE o.project_id = x.project AND o.id = x.entry AND o.drawer = x.in_drawer AND o.drawer IN (%s)
-               AND o.state + 0 = $6 LIMIT 1) q', dlo_in(drawers))
-       INTO tids, at_drawers, at_states, at_deliveries
-      USING of_projects, drawers, entries, to_states, deliveries, from_state;
-    FOR r IN SELECT m.*, m.created_at > p.counted_from AS is_counted
-               FROM dlo_tids_move(tids, at_drawers, from_state, at_states, at_deliveries) m
-               JOIN projects p ON p.id = m.project_id LOOP
-        done := done || r.entry_id;
-        RETURN QUERY SELECT r.entry_id, r.project_id, r.webhook_id, r.channel, r.reason, r.state, r.is_counted;
-    END LOOP;
-    IF cardinality(done) < cardinality(entries) AND deliveries IS NULL THEN
-        RETURN QUERY SELECT x.entry, m.*
-          FROM unnest(of_projects, drawers, entries, to_states) AS x(project, in_drawer, entry, to_state)
-         CROSS JOIN LATERAL dlo_entry_move(x.project, x.in_drawer, x.entry, from_state, x.to_state) m
-         WHERE NOT x.entry = ANY (done);
+    IF cardinality(entries) > 0 THEN
+        RETURN QUERY EXECUTE format('
+            UPDATE dead_letters d
+               SET state = x.to_state, replayed_as = coalesce(x.delivery, d.replayed_as), updated_at = dlo_now()
+              FROM unnest($1, $2, $3, $4, $5) AS x(project, in_drawer, entry, to_state, delivery)
+              JOIN projects p ON p.id = x.project
+             WHERE d.project_id = x.project AND d.id = x.entry AND d.drawer = x.in_drawer AND d.drawer IN (%s)
+               AND d.state + 0 = $6
+            RETURNING d.id, d.project_id, d.webhook_id, d.channel, d.reason, d.state, d.created_at > p.counted_from',
+            dlo_in(drawers))
+        USING of_projects, drawers, entries, to_states, deliveries, from_state;
     END IF;
 END
 $$;
@@ -341,7 +299,8 @@ CREATE TYPE dlo_item_seen AS (item integer, entry_id uuid, drawer integer, state
                               reason smallint, counted boolean, cause smallint);
 
 -- Items of a discard, restore or purge: state, who, when, why. A purge leaves the tombstone: the wide half goes, and of the
--- narrow one what a customer could be known by. By places, as in dlo_tids_move.
+-- narrow one what a customer could be known by. By their places, which were looked up and locked before: nothing but a TID
+-- scan may be chosen.
 CREATE FUNCTION dlo_tids_settle(kind smallint, tids tid[], drawers integer[], from_states smallint[], bodies tid[], who text,
                                 why text) RETURNS TABLE (entry_id uuid)
 LANGUAGE plpgsql SET enable_indexscan = off SET enable_indexonlyscan = off SET enable_bitmapscan = off SET enable_seqscan = off

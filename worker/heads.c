@@ -33,11 +33,11 @@ void heads_unanswered(struct destination *d, void *unused)
 }
 
 /* Was the drawer among those that the query looked into? If not it is from now on, in place of the oldest. */
-static bool drawer_asked(struct reader *r, int32_t drawer, const int32_t asked[LIMIT_DRAWERS])
+static bool drawer_asked(struct reader *r, int32_t drawer)
 {
     bool listed = false;
     for (int i = 0; i < LIMIT_DRAWERS; i++) {
-        if (asked[i] == drawer)
+        if (r->heads_drawers[i] == drawer)
             return true;
         listed = listed || r->drawers[i] == drawer;
     }
@@ -91,8 +91,6 @@ static void heads_read(void *arg, PGresult *res)
         destinations_each(r->set.destinations, heads_unanswered, NULL);
         return;
     }
-    int32_t asked[LIMIT_DRAWERS];
-    memcpy(asked, r->drawers, sizeof asked);
     for (int i = 0; i < PQntuples(res); i++) {
         struct destination *d = destinations_find(r->set.destinations, row_int4(res, i, 2));
         int64_t pos = row_int8(res, i, 1);
@@ -100,7 +98,7 @@ static void heads_read(void *arg, PGresult *res)
         if (!lane || !lane->reading)
             continue;
         lane->backlog = true; /* there was something: ask again beyond it */
-        if (!drawer_asked(r, row_int4(res, i, 5), asked)) {
+        if (!drawer_asked(r, row_int4(res, i, 5))) {
             lane->reading = false; /* from this row on, with its drawer, next time */
             r->owner.changed(r->owner.arg, d);
             continue;
@@ -194,12 +192,20 @@ int heads_ask(struct reader *r, struct pipe *pipe, int64_t now_ms)
     reading_arg_array(&a, &r->longs);
     reading_arg_array(&a, &r->ints2);
     char drawers[LIMIT_DRAWERS][16];
-    for (int i = 0; i < LIMIT_DRAWERS; i++) {
+    const struct sql_statement *s = named_for(&r->heads, pipe, r->drawers, LIMIT_DRAWERS);
+    bool named = s == &r->heads.now;
+    memcpy(r->heads_drawers, named ? r->heads.drawers : r->drawers, sizeof r->heads_drawers);
+    for (int i = 0; i < LIMIT_DRAWERS && !named; i++) {
         snprintf(drawers[i], sizeof drawers[i], "%d", r->drawers[i]);
         reading_arg_text(&a, drawers[i]);
     }
     r->heads_under_way = true;
-    return reading_ask(r, pipe, WORKER_SQL_HEADS, &a, true, heads_answered);
+    return reading_ask_this(r, pipe, s, &a, true, heads_answered);
+}
+
+int heads_name_drawers(struct reader *r, struct pipe *pipe, int64_t now_ms)
+{
+    return named_prepare(&r->heads, pipe, r->drawers, LIMIT_DRAWERS, now_ms);
 }
 
 /* --- large payloads ----------------------------------------------------------------------------------------------- */

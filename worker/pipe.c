@@ -39,6 +39,7 @@ struct pipe {
     pipe_answer *answer;
     void *answer_arg;
     PGresult *last; /* of the statement under way */
+    unsigned connection;
 };
 
 struct pipe *pipe_new(const char *dsn, const char *application, const char *listen,
@@ -129,6 +130,7 @@ static void connect_now(struct pipe *p, int64_t now_ms)
         lose(p, now_ms);
         return;
     }
+    p->connection++;
     p->state = PIPE_CONNECTING;
     p->retry_at_ms = now_ms + 5000; /* by then it must stand */
     watch(p, true);
@@ -260,12 +262,10 @@ int64_t pipe_tick(struct pipe *p, int64_t now_ms)
     return pipe_up(p) ? INT64_MAX : p->retry_at_ms;
 }
 
-int pipe_send(struct pipe *p, const struct sql_statement *s, int nparams, const char *const *values,
-              const int *lengths, const int *formats, bool binary, pipe_answer *answer, void *arg)
+/* `ok`: what libpq said when it was given a statement. */
+static int sent(struct pipe *p, int ok, pipe_answer *answer, void *arg)
 {
-    if (p->state != PIPE_IDLE)
-        return -1;
-    if (!PQsendQueryPrepared(p->conn, s->name, nparams, values, lengths, formats, binary)) {
+    if (!ok) {
         lose(p, clock_ms()); /* libpq has closed the socket: no event would ever tell */
         return -1;
     }
@@ -275,4 +275,24 @@ int pipe_send(struct pipe *p, const struct sql_statement *s, int nparams, const 
     /* A failure to flush shows at the next pipe_ready: the answer is then given as lost. */
     watch(p, PQflush(p->conn) == 1);
     return 0;
+}
+
+int pipe_send(struct pipe *p, const struct sql_statement *s, int nparams, const char *const *values,
+              const int *lengths, const int *formats, bool binary, pipe_answer *answer, void *arg)
+{
+    return p->state == PIPE_IDLE ? sent(p,
+                                        PQsendQueryPrepared(p->conn, s->name, nparams, values,
+                                                            lengths, formats, binary),
+                                        answer, arg)
+                                 : -1;
+}
+
+int pipe_command(struct pipe *p, const char *text, pipe_answer *answer, void *arg)
+{
+    return p->state == PIPE_IDLE ? sent(p, PQsendQuery(p->conn, text), answer, arg) : -1;
+}
+
+unsigned pipe_connection(const struct pipe *p)
+{
+    return p->connection;
 }

@@ -44,6 +44,11 @@ bool pipe_up(const struct pipe *p);   /* connected and set up */
 int pipe_send(struct pipe *p, const struct sql_statement *s, int nparams, const char *const *values,
               const int *lengths, const int *formats, bool binary, pipe_answer *answer, void *arg);
 
+/* The same for text without parameters, which may be several statements: the answer is the last one's. */
+int pipe_command(struct pipe *p, const char *text, pipe_answer *answer, void *arg);
+/* Counts connections: what a session holds is gone when this number has changed. */
+unsigned pipe_connection(const struct pipe *p);
+
 void pipe_ready(struct pipe *p, int64_t now_ms);
 /* Connects when it is time to; returns the time at which it wants to be called again, or INT64_MAX. */
 int64_t pipe_tick(struct pipe *p, int64_t now_ms);

@@ -17,6 +17,7 @@ struct reader *reader_new(const struct reader_set *set, const struct reader_owne
         return NULL;
     r->set = *set;
     r->owner = *owner;
+    named_init(&r->heads, &worker_sql[WORKER_SQL_HEADS]);
     buf_init(&r->xip, XIP_BYTES);
     pg_array_init(&r->shards, PG_INT2, 1 << 20);
     pg_array_init(&r->ints, PG_INT4, 1 << 20);
@@ -236,6 +237,7 @@ static const struct {
     {may_end_holds, waiting_ask_holds},
     {trials_over, trials_tell},
     {trials_due, trials_ask},
+    {always, heads_name_drawers},
     {heads_turn, heads_ask},
     {always, heads_ask_payload},
     {always, heads_ask},

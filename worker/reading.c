@@ -27,11 +27,16 @@ void reading_arg_array(struct reading_args *a, const struct pg_array *array)
     reading_arg_bytes(a, array->bytes.data, array->bytes.len);
 }
 
+int reading_ask_this(struct reader *r, struct pipe *pipe, const struct sql_statement *s,
+                     const struct reading_args *a, bool binary, pipe_answer *answer)
+{
+    return pipe_send(pipe, s, a->n, a->values, a->lengths, a->formats, binary, answer, r);
+}
+
 int reading_ask(struct reader *r, struct pipe *pipe, enum worker_sql which,
                 const struct reading_args *a, bool binary, pipe_answer *answer)
 {
-    return pipe_send(pipe, &worker_sql[which], a->n, a->values, a->lengths, a->formats, binary,
-                     answer, r);
+    return reading_ask_this(r, pipe, &worker_sql[which], a, binary, answer);
 }
 
 bool reading_good(struct reader *r, const PGresult *res, const char *what)

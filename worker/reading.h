@@ -9,10 +9,11 @@
 #ifndef DLO_WORKER_READING_H
 #define DLO_WORKER_READING_H
 
+#include "worker/named.h"
 #include "worker/reader.h"
 #include "worker_sql.h"
 
-#define READING_QUESTIONS 17
+#define READING_QUESTIONS 18
 #define READING_GONE_MAX 256 /* webhooks whose receivers answered 410, to be told to the database */
 
 struct reader {
@@ -36,6 +37,8 @@ struct reader {
     size_t settings_wanted;         /* destinations that are not known */
     int32_t drawers[LIMIT_DRAWERS]; /* where sources were found lately */
     unsigned next_drawer;
+    struct named heads;                   /* for them */
+    int32_t heads_drawers[LIMIT_DRAWERS]; /* of the query under way */
     unsigned holds_turn;
     int promote_from;            /* shard */
     unsigned turn;               /* where the next heads query begins among the destinations */
@@ -69,6 +72,9 @@ void reading_arg_array(struct reading_args *a, const struct pg_array *array);
 /* 0: sent, `answer` will be called with the reader. `binary`: the form of the result. */
 int reading_ask(struct reader *r, struct pipe *pipe, enum worker_sql which,
                 const struct reading_args *a, bool binary, pipe_answer *answer);
+/* The same for a statement that may have its drawers in its text. */
+int reading_ask_this(struct reader *r, struct pipe *pipe, const struct sql_statement *s,
+                     const struct reading_args *a, bool binary, pipe_answer *answer);
 /* True if the answer is good. A failure is logged and makes that question wait; a lost connection is told by reader_lost. */
 bool reading_good(struct reader *r, const PGresult *res, const char *what);
 
@@ -91,6 +97,7 @@ int waiting_promote(struct reader *r, struct pipe *pipe, int64_t now_ms);
 int waiting_ask_holds(struct reader *r, struct pipe *pipe, int64_t now_ms);
 int trials_ask(struct reader *r, struct pipe *pipe, int64_t now_ms);
 int trials_tell(struct reader *r, struct pipe *pipe, int64_t now_ms);
+int heads_name_drawers(struct reader *r, struct pipe *pipe, int64_t now_ms);
 int heads_ask(struct reader *r, struct pipe *pipe, int64_t now_ms);
 int heads_ask_payload(struct reader *r, struct pipe *pipe, int64_t now_ms);
 

@@ -407,7 +407,7 @@ static int make_parts(struct sender *s)
     if (!s->resolver)
         return -1; /* it has said why */
     s->reader = reader_new(&set, &reader_owner);
-    s->writer = writer_new(&s->owner, &s->leases, outcomes_settled, s);
+    s->writer = writer_new(&s->owner, s->index, &s->leases, outcomes_settled, s);
     s->read_pipe = pipe_new(dsn, "dlo-sender", "dlo_wake", &pipe_owner);
     s->write_pipe = pipe_new(dsn, "dlo-sender-outcomes", NULL, &pipe_owner);
     bool made = s->destinations && s->turns && s->remotes && s->held && s->sandboxes && s->trials &&
@@ -460,6 +460,7 @@ int sender_run(struct config *config, const char *path, struct page_sender *page
     struct sender s = {.config = config,
                        .config_path = path,
                        .page = page,
+                       .index = index,
                        .read_fd = -1,
                        .write_fd = -1,
                        .once = once,

@@ -26,6 +26,7 @@ struct sender {
     struct config *config; /* this process's own */
     const char *config_path;
     struct page_sender *page;
+    int index; /* on this machine */
     struct uuid owner;
     int epoll_fd, signal_fd;
     struct address_allow allow;

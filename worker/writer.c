@@ -15,9 +15,11 @@
 #include "common/pg_array.h"
 #include "worker/clock.h"
 #include "worker/destination.h"
+#include "worker/named.h"
 #include "worker_sql.h"
 
 #define RETRY_PAUSE_MS 200
+#define ASIDE_MS 20
 #define ARRAY_BYTES (96 << 20)
 
 /* --- columns ------------------------------------------------------------------------------------------------------ */
@@ -191,16 +193,18 @@ struct writer {
     struct queue waiting[KINDS];
     struct queue current; /* under way */
     enum kind current_kind;
-    int32_t drawers[LIMIT_DRAWERS]; /* where the sources of what died lie */
+    int32_t drawers[LIMIT_DRAWERS]; /* where the sources of what died last lie */
     int ndrawers;
+    struct named dead; /* for them */
     int limit; /* results in the next batch; below the maximum while a bad row is looked for */
     int64_t not_before_ms, sent_us;
     int failures; /* in a row */
+    int aside_ms; /* that re-drives wait longer than a neighbour's */
     struct pg_array shards, epochs, arrays[COLUMNS];
     struct writer_stats stats;
 };
 
-struct writer *writer_new(const struct uuid *owner, const struct leases *leases,
+struct writer *writer_new(const struct uuid *owner, int index, const struct leases *leases,
                           writer_finished *finished, void *arg)
 {
     struct writer *w = calloc(1, sizeof *w);
@@ -211,6 +215,8 @@ struct writer *writer_new(const struct uuid *owner, const struct leases *leases,
     w->finished = finished;
     w->arg = arg;
     w->limit = LIMIT_BATCH_RESULTS;
+    w->aside_ms = index % 4 * ASIDE_MS;
+    named_init(&w->dead, &worker_sql[kinds[KIND_DEAD].sql]);
     pg_array_init(&w->shards, PG_INT2, 4096);
     pg_array_init(&w->epochs, PG_INT8, 4096);
     for (int i = 0; i < COLUMNS; i++)
@@ -443,7 +449,8 @@ static int64_t due_at(const struct writer *w, enum kind kind)
         return INT64_MAX;
     if (q->count >= w->limit || q->count >= kinds[kind].most || q->bytes >= LIMIT_BATCH_BYTES)
         return 0;
-    return q->since_ms + (busy ? kinds[kind].busy_wait_ms : kinds[kind].wait_ms);
+    return q->since_ms + (busy ? kinds[kind].busy_wait_ms : kinds[kind].wait_ms) +
+           (kind == KIND_ARRIVED ? w->aside_ms : 0);
 }
 
 /* Is this drawer among those the batch names, or is there room to name it? */
@@ -462,7 +469,8 @@ static void take(struct writer *w, enum kind kind)
 {
     struct queue *q = &w->waiting[kind];
     int64_t since = q->since_ms;
-    w->ndrawers = 0;
+    if (kind == KIND_DEAD)
+        w->ndrawers = 0;
     while (q->head && w->current.count < w->limit &&
            (!w->current.head || w->current.bytes + attempt_bytes(q->head) <= LIMIT_BATCH_BYTES) &&
            (kind != KIND_DEAD || name_drawer(w, q->head->delivery->source_drawer)))
@@ -507,12 +515,14 @@ static int send_current(struct writer *w, struct pipe *pipe)
     add_value(&v, w->epochs.bytes.data, w->epochs.bytes.len);
     for (int i = 0; i < ncolumns; i++)
         add_value(&v, w->arrays[i].bytes.data, w->arrays[i].bytes.len);
-    for (int i = 0; w->current_kind == KIND_DEAD && i < LIMIT_DRAWERS; i++) {
+    const struct sql_statement *s = &worker_sql[kinds[w->current_kind].sql];
+    if (w->current_kind == KIND_DEAD)
+        s = named_for(&w->dead, pipe, w->drawers, w->ndrawers);
+    for (int i = 0; s == w->dead.plain && i < LIMIT_DRAWERS; i++) {
         drawers[i] = htonl((uint32_t)w->drawers[i < w->ndrawers ? i : 0]);
         add_value(&v, &drawers[i], sizeof drawers[i]);
     }
     w->sent_us = clock_us();
-    const struct sql_statement *s = &worker_sql[kinds[w->current_kind].sql];
     return pipe_send(pipe, s, v.n, v.values, v.lengths, v.formats, false, answered, w);
 }
 
@@ -524,6 +534,8 @@ int64_t writer_tick(struct writer *w, struct pipe *pipe, int64_t now_ms)
         return INT64_MAX; /* the pipe's answer brings us back */
     if (now_ms < w->not_before_ms)
         return w->not_before_ms;
+    if (named_prepare(&w->dead, pipe, w->drawers, w->ndrawers, now_ms) == 0)
+        return INT64_MAX;
     /* In turn: a flood of dead letters must not hold up what was delivered. */
     int64_t next = INT64_MAX;
     for (int i = 0; i < KINDS; i++) {

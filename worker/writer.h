@@ -3,7 +3,7 @@
  *
  * A batch goes out at LIMIT_BATCH_RESULTS results, LIMIT_BATCH_BYTES or LIMIT_BATCH_WAIT_MS after its first. What died
  * goes in a statement of its own (complete_final.sql), re-drives that arrived by themselves and up to
- * LIMIT_BATCH_REDRIVEN_WAIT_MS later. A statement that was lost is repeated: it changes nothing twice. One that fails for a reason of its own is halved until the row is found; that row ends as
+ * LIMIT_BATCH_REDRIVEN_WAIT_MS later, and neighbours not at the same time. A statement that was lost is repeated: it changes nothing twice. One that fails for a reason of its own is halved until the row is found; that row ends as
  * `internal`, without the bytes that may have been the trouble.
  */
 #ifndef DLO_WORKER_WRITER_H
@@ -30,7 +30,8 @@ struct writer_stats {
  * carried or somebody else's. The attempt and its delivery are the callee's. */
 typedef void writer_finished(void *arg, struct attempt *a);
 
-struct writer *writer_new(const struct uuid *owner, const struct leases *leases,
+/* `index`: of this sender on this machine: neighbours do not write what may wait in the same moment. */
+struct writer *writer_new(const struct uuid *owner, int index, const struct leases *leases,
                           writer_finished *finished, void *arg);
 void writer_free(struct writer *w);
 

@@ -199,7 +199,7 @@ def test_ids_are_looked_up(measured, how, statement):
                                                     ("discard", "operation_settle", {"reason": "r"}),
                                                     ("restore", "operation_settle", {}), ("purge", "operation_settle", {})])
 def test_items_are_taken_by_their_places(measured, kind, statement, extra):
-    """Each turn looks its items up and changes their rows where they lie, whatever there is beside them."""
+    """Each turn looks its items up, and changes their rows by their keys or where they lie, whatever there is beside them."""
     stack, project, _ = measured
     stack.sql("UPDATE projects SET bulk_rate = 1000 WHERE id = %s", [project.number])
     plans, said = bulk(measured, kind, {"filters": {"eventType": "type.7"}, "maxItems": 200, **extra})
@@ -208,6 +208,7 @@ def test_items_are_taken_by_their_places(measured, kind, statement, extra):
     for plan in plans:
         assert not plan.sequential(LEDGER + "|ready|later|redrives|bulk_items"), plan
         assert plan.read(LEDGER) <= 500, plan
-    assert max(p.sorted() for p in turns) <= 200
+    assert max(p.sorted() for p in turns) <= 3 * 200  # joined with what was found of them
     moves = [p for p in plans if p.statement.strip().startswith("UPDATE dead_letters d")]
-    assert moves and all(n.kind in ("Tid Scan", "ModifyTable") for p in moves for n in p.scans("dead_letters")), moves[0]
+    scans = [n for p in moves for n in p.scans("dead_letters")]
+    assert scans and all(n.kind in ("Tid Scan", "ModifyTable") or n.index.endswith("_pkey") for n in scans), moves[0]

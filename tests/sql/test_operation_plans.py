@@ -118,12 +118,12 @@ def test_lanes_are_not_looked_at_without_a_rate_for_them(emptied):
 
 
 def test_what_a_tenth_of_a_second_brings_is_taken_together(emptied):
-    """Of a rate of 500 a second fifty, or what is left."""
-    op = laned(emptied, 49.9)
-    emptied.execute("UPDATE projects SET bulk_rate = 500")
+    """Of a rate of 200 a second twenty, or what is left."""
+    op = laned(emptied, 19.9)
+    emptied.execute("UPDATE projects SET bulk_rate = 200")
     assert take(emptied, op) == []
-    emptied.execute("UPDATE bulk_operations SET tokens = 50 WHERE id = %s", [op])
-    assert len(take(emptied, op)) == 50
+    emptied.execute("UPDATE bulk_operations SET tokens = 20 WHERE id = %s", [op])
+    assert len(take(emptied, op)) == 20
     emptied.execute("UPDATE bulk_operations SET tokens = 3, total = fed + 3 WHERE id = %s", [op])
     assert len(take(emptied, op)) == 3
 
