@@ -46,14 +46,25 @@ def binaries():
     return pathlib.Path(found[-1])
 
 
+def memory_free():
+    """Bytes that this machine can spare, or this container, where one is limited."""
+    available = re.search(r"^MemAvailable: +(\d+) kB", pathlib.Path("/proc/meminfo").read_text(), re.M)
+    free = [int(available[1]) << 10]
+    for group, limit, used in (("", "memory.max", "memory.current"),
+                               ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes")):
+        here = pathlib.Path("/sys/fs/cgroup", group)
+        if (here / limit).exists() and (most := (here / limit).read_text().strip()) != "max":
+            free.append(int(most) - int((here / used).read_text()))
+    return min(free)
+
+
 def directory(room=4 << 30):
     """Memory, where there is plenty of it: a database is 3,300 files, which take 3 s on a disk that is busy and 0.3 s there,
     and each of a hundred stacks has one. Else, and where programs may not be run from there, the disk."""
     memory = pathlib.Path("/dev/shm")
     if not os.access(memory, os.W_OK) or os.statvfs(memory).f_flag & os.ST_NOEXEC:
         return "/tmp"
-    available = re.search(r"^MemAvailable: +(\d+) kB", pathlib.Path("/proc/meminfo").read_text(), re.M)
-    free = min(shutil.disk_usage(memory).free, int(available[1]) << 10)
+    free = min(shutil.disk_usage(memory).free, memory_free())
     return memory if free >= room * int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1)) else "/tmp"
 
 
