@@ -280,16 +280,17 @@ static int sent(struct pipe *p, int ok, pipe_answer *answer, void *arg)
 int pipe_send(struct pipe *p, const struct sql_statement *s, int nparams, const char *const *values,
               const int *lengths, const int *formats, bool binary, pipe_answer *answer, void *arg)
 {
-    return p->state == PIPE_IDLE ? sent(p,
-                                        PQsendQueryPrepared(p->conn, s->name, nparams, values,
-                                                            lengths, formats, binary),
-                                        answer, arg)
-                                 : -1;
+    if (p->state != PIPE_IDLE)
+        return -1;
+    return sent(p, PQsendQueryPrepared(p->conn, s->name, nparams, values, lengths, formats, binary),
+                answer, arg);
 }
 
 int pipe_command(struct pipe *p, const char *text, pipe_answer *answer, void *arg)
 {
-    return p->state == PIPE_IDLE ? sent(p, PQsendQuery(p->conn, text), answer, arg) : -1;
+    if (p->state != PIPE_IDLE)
+        return -1;
+    return sent(p, PQsendQuery(p->conn, text), answer, arg);
 }
 
 unsigned pipe_connection(const struct pipe *p)

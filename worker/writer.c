@@ -144,7 +144,7 @@ static const struct column columns[] = {
     {PG_INT2, fill_class},
     {PG_INT4, fill_bytes},
     {PG_BYTEA, fill_dispatched},
-    /* complete_final.sql alone */
+    /* complete_final.sql only */
     {PG_UUID, fill_entry},
     {PG_BOOL, fill_permanent},
     {PG_BOOL, fill_intentional},
