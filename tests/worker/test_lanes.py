@@ -72,7 +72,7 @@ def test_retries_do_not_fill_the_window_of_a_receiver_that_hangs(project, peer):
     sent = project.event()["eventId"]
     assert peer.overtaken(path, {sent: peer.count(path)})[0] < 40
     retries = [r for r in peer.requests(path)[24:] if r.headers["webhook-id"] != sent]
-    assert most_at_once(retries, 700) == 4  # half of the window
+    assert most_at_once(retries, 700) <= 4  # half of the window
     project.stack.sql("DELETE FROM ready WHERE project_id = %s", [project.number])
 
 
