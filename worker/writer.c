@@ -20,6 +20,7 @@
 
 #define RETRY_PAUSE_MS 200
 #define ASIDE_MS 20
+#define LATELY_MS 100
 #define ARRAY_BYTES (96 << 20)
 
 /* --- columns ------------------------------------------------------------------------------------------------------ */
@@ -165,7 +166,8 @@ struct queue {
 };
 
 /* What is written together. Nobody waits for the last two as a producer's next event does, and each of their statements
- * costs as much as thirty of their rows: they gather for longer, what died only while there are others to write. */
+ * costs as much as thirty of their rows: they gather for longer while there are others to write (re-drives also when there
+ * were lately). */
 enum kind {
     KIND_PLAIN,
     KIND_ARRIVED, /* re-drives */
@@ -179,8 +181,8 @@ static const struct {
 } kinds[KINDS] = {
     [KIND_PLAIN] = {WORKER_SQL_COMPLETE, COLUMNS_PLAIN, LIMIT_BATCH_RESULTS, LIMIT_BATCH_WAIT_MS,
                     LIMIT_BATCH_WAIT_MS},
-    [KIND_ARRIVED] = {WORKER_SQL_COMPLETE, COLUMNS_PLAIN, LIMIT_BATCH_REDRIVEN,
-                      LIMIT_BATCH_REDRIVEN_WAIT_MS, LIMIT_BATCH_REDRIVEN_WAIT_MS},
+    [KIND_ARRIVED] = {WORKER_SQL_COMPLETE, COLUMNS_PLAIN, LIMIT_BATCH_REDRIVEN, LIMIT_BATCH_WAIT_MS,
+                      LIMIT_BATCH_REDRIVEN_WAIT_MS},
     [KIND_DEAD] = {WORKER_SQL_COMPLETE_FINAL, COLUMNS, LIMIT_BATCH_RESULTS, LIMIT_BATCH_WAIT_MS,
                    LIMIT_BATCH_DEAD_WAIT_MS},
 };
@@ -197,9 +199,9 @@ struct writer {
     int ndrawers;
     struct named dead; /* for them */
     int limit; /* results in the next batch; below the maximum while a bad row is looked for */
-    int64_t not_before_ms, sent_us;
-    int failures; /* in a row */
-    int aside_ms; /* that re-drives wait longer than a neighbour's */
+    int64_t not_before_ms, sent_us, plain_at_ms; /* when a plain one was sent last */
+    int failures;                                /* in a row */
+    int aside_ms;                                /* that re-drives wait longer than a neighbour's */
     struct pg_array shards, epochs, arrays[COLUMNS];
     struct writer_stats stats;
 };
@@ -440,17 +442,23 @@ static void answered(void *arg, PGresult *res)
 
 /* --- sending ------------------------------------------------------------------------------------------------------ */
 
+static int64_t wait_ms(const struct writer *w, enum kind kind, int64_t now_ms)
+{
+    bool plain = w->waiting[KIND_PLAIN].head;
+    if (kind == KIND_ARRIVED && (plain || now_ms - w->plain_at_ms < LATELY_MS))
+        return kinds[kind].busy_wait_ms + w->aside_ms;
+    return plain ? kinds[kind].busy_wait_ms : kinds[kind].wait_ms;
+}
+
 /* When a kind's next batch goes out; INT64_MAX: there is none. */
-static int64_t due_at(const struct writer *w, enum kind kind)
+static int64_t due_at(const struct writer *w, enum kind kind, int64_t now_ms)
 {
     const struct queue *q = &w->waiting[kind];
-    bool busy = kind != KIND_PLAIN && w->waiting[KIND_PLAIN].head;
     if (!q->head)
         return INT64_MAX;
     if (q->count >= w->limit || q->count >= kinds[kind].most || q->bytes >= LIMIT_BATCH_BYTES)
         return 0;
-    return q->since_ms + (busy ? kinds[kind].busy_wait_ms : kinds[kind].wait_ms) +
-           (kind == KIND_ARRIVED ? w->aside_ms : 0);
+    return q->since_ms + wait_ms(w, kind, now_ms);
 }
 
 /* Is this drawer among those the batch names, or is there room to name it? */
@@ -540,9 +548,11 @@ int64_t writer_tick(struct writer *w, struct pipe *pipe, int64_t now_ms)
     int64_t next = INT64_MAX;
     for (int i = 0; i < KINDS; i++) {
         enum kind kind = (enum kind)(((int)w->current_kind + 1 + i) % KINDS);
-        int64_t at = due_at(w, kind);
+        int64_t at = due_at(w, kind, now_ms);
         if (at <= now_ms) {
             take(w, kind);
+            if (kind == KIND_PLAIN)
+                w->plain_at_ms = now_ms;
             if (send_current(w, pipe))
                 prepend(&w->waiting[kind], &w->current);
             return INT64_MAX;
