@@ -106,7 +106,7 @@
 #define LIMIT_BATCH_BYTES (4 << 20)
 #define LIMIT_BATCH_WAIT_MS 5
 #define LIMIT_BATCH_DEAD_WAIT_MS 50 /* of what died, while others wait as well */
-#define LIMIT_BATCH_REDRIVEN 16     /* re-drives that arrived */
+#define LIMIT_BATCH_REDRIVEN 64     /* re-drives that arrived */
 #define LIMIT_BATCH_REDRIVEN_WAIT_MS 40
 #define LIMIT_PREFETCH 20000 /* rows held by one sender, all destinations */
 #define LIMIT_PREFETCH_PER_WEBHOOK 64

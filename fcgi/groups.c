@@ -150,7 +150,7 @@ static enum db_status read_groups(struct list *l, const struct entry_filter *f,
     else
         db_args_text(&args, NULL);
     db_args_bool(&args, triage->count > 0); /* who asks for what is resolved wants to see it */
-    return db_run(l->call->desk->db, &fcgi_sql[FCGI_SQL_GROUP_ROWS], &args, res);
+    return entry_drawers_run(l->call, &fcgi_sql[FCGI_SQL_GROUP_ROWS], &args, res);
 }
 
 static void answer_groups(struct list *l, const PGresult *res)
@@ -250,7 +250,7 @@ static PGresult *find_group(struct call *c, unsigned char fingerprint[FINGERPRIN
     db_args_text(&args, NULL);
     db_args_text(&args, NULL);
     db_args_bool(&args, true);
-    enum db_status status = db_run(c->desk->db, &fcgi_sql[FCGI_SQL_GROUP_ROWS], &args, &res);
+    enum db_status status = entry_drawers_run(c, &fcgi_sql[FCGI_SQL_GROUP_ROWS], &args, &res);
     pg_array_release(&one);
     if (!route_db_ok(c, status))
         return NULL;

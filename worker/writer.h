@@ -2,8 +2,10 @@
  * Outcomes on their way to the database: gathered, written in batches, one statement each, one under way at a time.
  *
  * A batch goes out at LIMIT_BATCH_RESULTS results, LIMIT_BATCH_BYTES or LIMIT_BATCH_WAIT_MS after its first. What died
- * goes in a statement of its own (complete_final.sql), re-drives that arrived by themselves and up to
- * LIMIT_BATCH_REDRIVEN_WAIT_MS later, and neighbours not at the same time. A statement that was lost is repeated: it changes nothing twice. One that fails for a reason of its own is halved until the row is found; that row ends as
+ * goes in a statement of its own (complete_final.sql), and so do re-drives that arrived: beside other traffic
+ * LIMIT_BATCH_REDRIVEN together, or LIMIT_BATCH_REDRIVEN_WAIT_MS after the first, neighbours not in the same moment. A
+ * statement that was lost is repeated: it changes nothing twice. One that fails for a reason of its own is halved until the
+ * row is found; that row ends as
  * `internal`, without the bytes that may have been the trouble.
  */
 #ifndef DLO_WORKER_WRITER_H

@@ -27,8 +27,8 @@ SELECT encode(g.fingerprint, 'hex') AS fingerprint, g.fingerprint_version, w.pub
          LIMIT $2) g
   LEFT JOIN webhooks w ON w.project_id = $1 AND w.id = g.webhook_id
   LEFT JOIN LATERAL (
-        SELECT d.id, d.drawer, d.last_error FROM dead_letters d
-         WHERE d.project_id = $1 AND d.id = g.entry_id AND d.drawer = g.entry_drawer
+        SELECT o.id, o.drawer, o.last_error FROM dead_letters o
+         WHERE o.project_id = $1 AND o.id = g.entry_id AND o.drawer = g.entry_drawer/*drawers*/
          LIMIT 1) e ON true
  CROSS JOIN LATERAL (
         SELECT coalesce(sum(s.n) FILTER (WHERE s.minutes = 5 AND s.at > (SELECT dlo_now() - interval '65 minutes')), 0) AS hour,
