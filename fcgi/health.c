@@ -12,7 +12,7 @@
 #include "fcgi/page.h"
 #include "fcgi_sql.h"
 
-#define SCHEMA_VERSION 7 /* the newest migration this program needs */
+#define SCHEMA_VERSION 8 /* the newest migration this program needs */
 #define HEARTBEAT_S 15
 #define METRICS_BYTES (4 << 20) /* 10 KiB a sender */
 

@@ -537,17 +537,18 @@ CREATE FUNCTION dlo_drawer_waited_for(drawer_key integer) RETURNS boolean LANGUA
 $$;
 
 -- Is anything in this drawer still needed: a waiting delivery's source, or a row its project may still see?
--- Events of a project whose plan grew count as seen, so that GET /v1/events/{id} keeps the promise too. (Every row is looked
--- at: what is the same for all of a project's is worked out before.)
+-- Events of a project whose plan grew count as seen, so that GET /v1/events/{id} keeps the promise too.
 CREATE FUNCTION dlo_drawer_needed(drawer_key integer) RETURNS boolean LANGUAGE sql STABLE SET search_path FROM CURRENT AS $$
-    WITH p AS MATERIALIZED (SELECT id, dlo_now() - make_interval(secs => retention_s) AS since FROM projects)
     SELECT dlo_drawer_waited_for(drawer_key)
-        OR EXISTS (SELECT FROM p WHERE EXISTS (
-                SELECT FROM dead_letters d WHERE d.drawer = drawer_key AND d.project_id = p.id AND d.created_at > p.since))
-        OR EXISTS (SELECT FROM p WHERE EXISTS (
-                SELECT FROM events e WHERE e.drawer = drawer_key AND e.project_id = p.id AND e.created_at > p.since))
-        OR EXISTS (SELECT FROM p WHERE EXISTS (
-                SELECT FROM attempts a WHERE a.drawer = drawer_key AND a.project_id = p.id AND a.delivery_created_at > p.since))
+        OR EXISTS (SELECT FROM projects p WHERE EXISTS (
+                SELECT FROM dead_letters d WHERE d.drawer = drawer_key AND d.project_id = p.id
+                   AND d.created_at > dlo_now() - make_interval(secs => p.retention_s)))
+        OR EXISTS (SELECT FROM projects p WHERE EXISTS (
+                SELECT FROM events e WHERE e.drawer = drawer_key AND e.project_id = p.id
+                   AND e.created_at > dlo_now() - make_interval(secs => p.retention_s)))
+        OR EXISTS (SELECT FROM projects p WHERE EXISTS (
+                SELECT FROM attempts a WHERE a.drawer = drawer_key AND a.project_id = p.id
+                   AND a.delivery_created_at > dlo_now() - make_interval(secs => p.retention_s)))
 $$;
 
 -- The drawers that exist, with their keys, read from the catalog.

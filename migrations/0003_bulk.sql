@@ -1,9 +1,9 @@
 -- Bulk operations: re-drive, discard, restore and purge over a frozen set of dead letters.
 --
--- The set is frozen as ids and drawers in one statement. Items are taken in order, each lane's (0007) in its own, so what
--- has not been started lies beyond bulk_operations.fed, or its lane's `next`, and nothing is written for it. An item that
--- has been started and has no outcome is under way: its row in `redrives` says as which delivery. Outcomes are counted by
--- deltas (as entries are), because an operation's row must not become what all completions wait for.
+-- The set is frozen as ids and drawers in one statement. Items are taken in order, each lane's (0007) in its own, so what has
+-- not been started lies beyond bulk_operations.fed, or its lane's `next`, and nothing is written for it. An item that has been started and has no outcome is
+-- under way: its row in `redrives` says as which delivery. Outcomes are counted by deltas (as entries are), because an
+-- operation's row must not become what all completions wait for.
 
 CREATE TABLE bulk_operations (
     id          uuid PRIMARY KEY,
@@ -132,12 +132,10 @@ RETURNS smallint LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
                 ELSE 0 END::smallint
 $$;
 
--- How many items the rate of an operation leaves at this moment; without one, more than anybody takes. What a tenth of a
--- second brings is left to gather first, up to 25: a statement costs as much as thirty items.
+-- How many items the rate of an operation leaves at this moment; without one, more than anybody takes.
 CREATE FUNCTION dlo_operation_pace(o bulk_operations) RETURNS real LANGUAGE plpgsql AS $$
 DECLARE
     pace real;
-    have real;
 BEGIN
     IF o.rate IS NULL THEN
         RETURN 1e6;
@@ -145,9 +143,8 @@ BEGIN
     pace := least(o.rate, (SELECT p.bulk_rate / greatest(count(b.id), 1)
                              FROM projects p LEFT JOIN bulk_operations b ON b.project_id = p.id AND b.state = 2 AND b.kind = 1
                             WHERE p.id = o.project_id GROUP BY p.bulk_rate));
-    have := least(greatest(2 * pace, 1), -- two seconds may be made up for, not an hour's pause
-                  o.tokens + pace * extract(epoch FROM greatest(clock_timestamp() - o.fed_at, interval '0')));
-    RETURN CASE WHEN have < least(pace / 10, 25, o.total - o.fed) THEN 0 ELSE have END;
+    RETURN least(greatest(2 * pace, 1), -- two seconds may be made up for, not an hour's pause
+                 o.tokens + pace * extract(epoch FROM greatest(clock_timestamp() - o.fed_at, interval '0')));
 END
 $$;
 
@@ -209,31 +206,34 @@ BEGIN
 END
 $$;
 
--- Drawers for the text of a statement: with them as parameters it opens all there are.
+-- An UPDATE of a drawered table opens all its drawers, 2 to 5 ms each time, whether it changes one row or five hundred
+-- (measured: 300 items a second row by row, 4,000 by sets), unless the drawers stand in its text: then planning it anew
+-- takes less than that. So sets are changed by the places of their rows, which were looked up before; nothing but a TID
+-- scan may be chosen, because every other plan scans whole drawers. A row that was changed in between is not found here:
+-- callers try it once more by its key.
 CREATE FUNCTION dlo_in(drawers integer[]) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT string_agg(DISTINCT x::text, ', ') FROM unnest(drawers) x
 $$;
-
--- The entries of items, as dlo_item_entry finds each. Their drawers stand in the text: with parameters it is 0.3 ms an item.
-CREATE FUNCTION dlo_item_entries(project integer, items integer[], drawers integer[], entries uuid[])
-RETURNS TABLE (item integer, entry uuid, d dead_letters) LANGUAGE plpgsql AS $$
+CREATE FUNCTION dlo_tids_move(tids tid[], drawers integer[], from_state smallint, to_states smallint[], deliveries uuid[])
+RETURNS TABLE (entry_id uuid, project_id integer, webhook_id integer, channel text, reason smallint, state smallint,
+               created_at timestamptz)
+LANGUAGE plpgsql SET enable_indexscan = off SET enable_indexonlyscan = off SET enable_bitmapscan = off SET enable_seqscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off SET enable_tidscan = on AS $$
+#variable_conflict use_column
 BEGIN
-    IF cardinality(items) > 0 THEN
+    IF cardinality(tids) > 0 THEN
         RETURN QUERY EXECUTE format('
-            SELECT x.item, x.entry, coalesce(o.d, dlo_item_entry($1, x.in_drawer, x.entry))
-              FROM unnest($2, $3, $4) AS x(item, in_drawer, entry)
-              LEFT JOIN LATERAL (
-                SELECT q AS d FROM dead_letters q
-                 WHERE q.project_id = $1 AND q.id = x.entry AND q.drawer = x.in_drawer AND q.drawer IN (%s)
-                 LIMIT 1) o ON true', dlo_in(drawers))
-        USING project, items, drawers, entries;
+            UPDATE dead_letters d
+               SET state = x.to_state, replayed_as = coalesce(x.delivery, d.replayed_as), updated_at = dlo_now()
+              FROM unnest($1, $2, $3, $4) AS x(tid, in_drawer, to_state, delivery)
+             WHERE d.ctid = x.tid AND d.drawer = x.in_drawer AND d.drawer IN (%s) AND d.state = $5
+            RETURNING d.id, d.project_id, d.webhook_id, d.channel, d.reason, d.state, d.created_at', dlo_in(drawers))
+        USING tids, drawers, to_states, deliveries, from_state;
     END IF;
 END
 $$;
 
--- dlo_entry_move for many: entries of any projects from one state to one each, `deliveries` NULL or what re-drives them. An
--- UPDATE of a drawered table opens all its drawers, 2 to 5 ms each time, whether it changes one row or five hundred (measured:
--- 300 items a second row by row, 4,000 by sets), unless the drawers stand in its text: planning it anew takes less than that.
+-- dlo_entry_move for many: entries of any projects from one state to one each, `deliveries` NULL or what re-drives them.
 -- (state + 0, here and in dlo_items_settle: a plan made without statistics would look the state's index through instead of
 -- the key, 4 ms an entry.)
 CREATE FUNCTION dlo_entries_move(of_projects integer[], drawers integer[], entries uuid[], from_state smallint,
@@ -241,56 +241,70 @@ CREATE FUNCTION dlo_entries_move(of_projects integer[], drawers integer[], entri
 RETURNS TABLE (entry_id uuid, project_id integer, webhook_id integer, channel text, reason smallint, state smallint,
                counted boolean)
 LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    tids tid[];
+    at_drawers integer[];
+    at_states smallint[];
+    at_deliveries uuid[];
+    done uuid[] := '{}';
+    r record;
 BEGIN
-    IF cardinality(entries) > 0 THEN
-        RETURN QUERY EXECUTE format('
-            UPDATE dead_letters d
-               SET state = x.to_state, replayed_as = coalesce(x.delivery, d.replayed_as), updated_at = dlo_now()
-              FROM unnest($1, $2, $3, $4, $5) AS x(project, in_drawer, entry, to_state, delivery)
-              JOIN projects p ON p.id = x.project
-             WHERE d.project_id = x.project AND d.id = x.entry AND d.drawer = x.in_drawer AND d.drawer IN (%s)
-               AND d.state + 0 = $6
-            RETURNING d.id, d.project_id, d.webhook_id, d.channel, d.reason, d.state, d.created_at > p.counted_from',
-            dlo_in(drawers))
-        USING of_projects, drawers, entries, to_states, deliveries, from_state;
+    IF coalesce(cardinality(entries), 0) = 0 THEN
+        RETURN;
+    END IF;
+    EXECUTE format('
+        SELECT array_agg(q.tid), array_agg(x.in_drawer), array_agg(x.to_state), array_agg(x.delivery)
+          FROM unnest($1, $2, $3, $4, $5) AS x(project, in_drawer, entry, to_state, delivery)
+         CROSS JOIN LATERAL (
+            SELECT o.ctid AS tid FROM dead_letters o
+             WHERE o.project_id = x.project AND o.id = x.entry AND o.drawer = x.in_drawer AND o.drawer IN (%s)
+               AND o.state + 0 = $6 LIMIT 1) q', dlo_in(drawers))
+       INTO tids, at_drawers, at_states, at_deliveries
+      USING of_projects, drawers, entries, to_states, deliveries, from_state;
+    FOR r IN SELECT m.*, m.created_at > p.counted_from AS is_counted
+               FROM dlo_tids_move(tids, at_drawers, from_state, at_states, at_deliveries) m
+               JOIN projects p ON p.id = m.project_id LOOP
+        done := done || r.entry_id;
+        RETURN QUERY SELECT r.entry_id, r.project_id, r.webhook_id, r.channel, r.reason, r.state, r.is_counted;
+    END LOOP;
+    IF cardinality(done) < cardinality(entries) AND deliveries IS NULL THEN
+        RETURN QUERY SELECT x.entry, m.*
+          FROM unnest(of_projects, drawers, entries, to_states) AS x(project, in_drawer, entry, to_state)
+         CROSS JOIN LATERAL dlo_entry_move(x.project, x.in_drawer, x.entry, from_state, x.to_state) m
+         WHERE NOT x.entry = ANY (done);
     END IF;
 END
 $$;
 
--- Items of a re-drive, looked at: why the entry of each cannot be re-driven (0: it can), and what its delivery needs to
--- know. Shaped is also what a re-drive would have sent that died before its first request.
-CREATE FUNCTION dlo_items_look(project integer, items integer[], drawers integer[], entries uuid[], anew boolean)
-RETURNS TABLE (item integer, cause smallint, drawer integer, webhook_id integer, shard smallint, event_id uuid, channel text,
+-- One item of a re-drive, looked at: why its entry cannot be re-driven (0: it can), and what its delivery needs to know.
+-- Shaped is also what a re-drive would have sent that died before its first request.
+CREATE FUNCTION dlo_item_look(project integer, in_drawer integer, entry uuid, anew boolean)
+RETURNS TABLE (cause smallint, drawer integer, webhook_id integer, shard smallint, event_id uuid, channel text,
                reason smallint, generation smallint, payload_bytes integer, shaped boolean, counted boolean)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
+    d dead_letters := dlo_item_entry(project, in_drawer, entry);
     p projects;
-    of_items integer[];
-    seen dead_letters[];
-    at_drawers integer[];
+    w webhooks;
+    why smallint;
+    bytes integer;
+    sent boolean;
 BEGIN
     SELECT x.* INTO p FROM projects x WHERE x.id = project;
-    SELECT array_agg(e.item), array_agg(e.d), array_agg((e.d).drawer) INTO of_items, seen, at_drawers
-      FROM dlo_item_entries(project, items, drawers, entries) e;
-    RETURN QUERY EXECUTE format('
-        SELECT d.item, CASE WHEN c.why = 0 AND coalesce(b.bytes, 0) = 0 THEN 7 ELSE c.why END::smallint, d.drawer,
-               d.webhook_id, w.shard, d.event_id, d.channel, d.reason, d.generation, b.bytes,
-               (d.attempt_count > 0 OR b.sent) AND NOT $4, d.created_at > $6
-          FROM ROWS FROM (unnest($2), unnest($3)) AS d(item)
-          LEFT JOIN LATERAL (
-            SELECT h.shard, h.enabled, h.deleted_at FROM webhooks h
-             WHERE h.project_id = $1 AND h.id = d.webhook_id LIMIT 1) w ON true
-          LEFT JOIN LATERAL (
-            SELECT octet_length(CASE WHEN $4 THEN o.payload ELSE coalesce(o.dispatched, o.payload) END) AS bytes,
-                   o.dispatched IS NOT NULL AS sent
-              FROM dead_letter_bodies o
-             WHERE o.project_id = $1 AND o.id = d.id AND o.drawer = d.drawer AND o.drawer IN (%s)
-             LIMIT 1) b ON true
-         CROSS JOIN LATERAL (
-            SELECT dlo_item_cause(1::smallint, d.state, d.id IS NULL OR d.created_at <= $5, w.deleted_at IS NOT NULL,
-                                  w.enabled) AS why) c', coalesce(dlo_in(at_drawers), '0'))
-    USING project, of_items, seen, anew, dlo_now() - make_interval(secs => p.retention_s), p.counted_from;
+    SELECT x.* INTO w FROM webhooks x WHERE x.project_id = project AND x.id = d.webhook_id;
+    why := dlo_item_cause(1::int2, d.state, d.id IS NULL OR d.created_at <= dlo_now() - make_interval(secs => p.retention_s),
+                          w.deleted_at IS NOT NULL, w.enabled);
+    IF why = 0 THEN
+        SELECT octet_length(CASE WHEN anew THEN b.payload ELSE coalesce(b.dispatched, b.payload) END), b.dispatched IS NOT NULL
+          INTO bytes, sent
+          FROM dead_letter_bodies b
+         WHERE b.project_id = project AND b.id = entry AND b.drawer = d.drawer;
+        why := CASE WHEN bytes > 0 THEN 0 ELSE 7 END;
+    END IF;
+    RETURN QUERY SELECT why, d.drawer, d.webhook_id, w.shard, d.event_id, d.channel, d.reason, d.generation, bytes,
+                        (d.attempt_count > 0 OR sent) AND NOT anew, d.created_at > p.counted_from;
 END
 $$;
 
@@ -299,8 +313,7 @@ CREATE TYPE dlo_item_seen AS (item integer, entry_id uuid, drawer integer, state
                               reason smallint, counted boolean, cause smallint);
 
 -- Items of a discard, restore or purge: state, who, when, why. A purge leaves the tombstone: the wide half goes, and of the
--- narrow one what a customer could be known by. By their places, which were looked up and locked before: nothing but a TID
--- scan may be chosen.
+-- narrow one what a customer could be known by. By places, as in dlo_tids_move.
 CREATE FUNCTION dlo_tids_settle(kind smallint, tids tid[], drawers integer[], from_states smallint[], bodies tid[], who text,
                                 why text) RETURNS TABLE (entry_id uuid)
 LANGUAGE plpgsql SET enable_indexscan = off SET enable_indexonlyscan = off SET enable_bitmapscan = off SET enable_seqscan = off
@@ -343,9 +356,6 @@ BEGIN
     SELECT array_agg(d.delivery_id), array_agg(d.event_id) INTO deliveries, sources
       FROM unnest(entries) x(id) CROSS JOIN LATERAL (
         SELECT o.delivery_id, o.event_id FROM dead_letters o WHERE o.project_id = project AND o.id = x.id LIMIT 1) d;
-    IF deliveries IS NULL THEN
-        RETURN;
-    END IF;
     UPDATE attempts a SET error = NULL, request_headers = NULL, response_headers = NULL, response_body = NULL
      WHERE a.project_id = project AND a.delivery_id = ANY (deliveries);
     UPDATE events v SET payload = '', metadata = NULL
@@ -370,12 +380,13 @@ DECLARE
     seen dlo_item_seen[];
 BEGIN
     SELECT x.* INTO p FROM projects x WHERE x.id = project;
-    SELECT array_agg(ROW(s.item, s.entry, (s.d).drawer, (s.d).state, (s.d).webhook_id, (s.d).channel, (s.d).reason,
+    SELECT array_agg(ROW(x.item, x.entry, (s.d).drawer, (s.d).state, (s.d).webhook_id, (s.d).channel, (s.d).reason,
                          (s.d).created_at > p.counted_from,
                          dlo_item_cause(kind, (s.d).state, (s.d).id IS NULL
                              OR (s.d).created_at <= dlo_now() - make_interval(secs => p.retention_s), false, true))::dlo_item_seen)
       INTO seen
-      FROM dlo_item_entries(project, items, drawers, entries) s;
+      FROM unnest(items, drawers, entries) AS x(item, in_drawer, entry)
+     CROSS JOIN LATERAL (SELECT dlo_item_entry(project, x.in_drawer, x.entry) AS d OFFSET 0) s;
     SELECT array_agg(q.tid), array_agg(b.tid), array_agg(x.drawer), array_agg(x.state)
       INTO tids, bodies, at_drawers, at_states
       FROM unnest(seen) x

@@ -138,22 +138,6 @@ CREATE TABLE dlq_drawers (
 );
 INSERT INTO dlq_drawers SELECT DISTINCT d.project_id, d.drawer FROM dead_letters d;
 
--- From when to when what dead-lettered in an hour had occurred, rounded to hours (low <= occurred_at < high): lists are in
--- the order of creation, and this tells where in it a time of occurrence can be (fcgi/entry_fields.c). Written by the
--- trigger below, when an entry is not covered yet, so a few times an hour; kept 400 days.
-CREATE TABLE dlq_hours (
-    project_id integer NOT NULL,
-    at         timestamptz NOT NULL,            -- the hour of created_at
-    low        timestamptz NOT NULL,
-    high       timestamptz NOT NULL,
-    PRIMARY KEY (project_id, at)
-);
-CREATE INDEX dlq_hours_at ON dlq_hours (at);
-INSERT INTO dlq_hours
-SELECT d.project_id, date_trunc('hour', d.created_at, 'UTC'), date_trunc('hour', min(d.occurred_at), 'UTC'),
-       date_trunc('hour', max(d.occurred_at), 'UTC') + interval '1 hour'
-  FROM dead_letters d WHERE d.occurred_at IS NOT NULL GROUP BY 1, 2;
-
 CREATE FUNCTION dead_letters_born() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO dlq_drawers (project_id, drawer)
@@ -161,17 +145,6 @@ BEGIN
      WHERE NOT EXISTS (SELECT FROM dlq_drawers x WHERE x.project_id = b.project_id AND x.drawer = b.drawer)
      ORDER BY 1, 2
     ON CONFLICT DO NOTHING;
-    -- looked at first: a conflict would lock the row until the commit, and others dead-letter in this hour too
-    INSERT INTO dlq_hours AS h (project_id, at, low, high)
-    SELECT n.project_id, n.at, n.low, n.high
-      FROM (SELECT b.project_id, date_trunc('hour', b.created_at, 'UTC') AS at,
-                   date_trunc('hour', min(b.occurred_at), 'UTC') AS low,
-                   date_trunc('hour', max(b.occurred_at), 'UTC') + interval '1 hour' AS high
-              FROM born b WHERE b.occurred_at IS NOT NULL GROUP BY 1, 2) n
-     WHERE NOT EXISTS (SELECT FROM dlq_hours x
-                        WHERE x.project_id = n.project_id AND x.at = n.at AND x.low <= n.low AND x.high >= n.high)
-     ORDER BY 1, 2
-    ON CONFLICT (project_id, at) DO UPDATE SET low = least(h.low, excluded.low), high = greatest(h.high, excluded.high);
     INSERT INTO group_deltas (project_id, fingerprint, open, born, at, entry_id, entry_drawer, fingerprint_version,
                               webhook_id, reason, last_status)
     SELECT b.project_id, b.fingerprint, count(*) FILTER (WHERE b.state = 1), count(*), max(b.created_at),
@@ -229,7 +202,7 @@ BEGIN
     END IF;
     IF worker <> current_user THEN
         EXECUTE format('GRANT INSERT, UPDATE, DELETE ON group_deltas, dlq_groups, group_buckets, dlq_stats,
-            warning_deltas, config_warnings, dlq_drawers, dlq_hours TO %I', worker);
+            warning_deltas, config_warnings, dlq_drawers TO %I', worker);
     END IF;
 END
 $$;

@@ -177,59 +177,6 @@ BEGIN
 END
 $$;
 
--- Re-drives that ended, with outcome 0 (they arrived) or 2 (they died as the entry `made`): the entries they were made from,
--- the counts, and the items of the operation that made them, if one did, learn it. How many there were.
-CREATE FUNCTION dlo_redrives_end(deliveries uuid[], outcomes smallint[], made uuid[]) RETURNS bigint LANGUAGE plpgsql AS $$
-DECLARE
-    n bigint;
-BEGIN
-    IF deliveries IS NULL THEN
-        RETURN 0;
-    END IF;
-    WITH told AS MATERIALIZED (
-        SELECT * FROM unnest(deliveries, outcomes, made) AS t(delivery_id, outcome, made_entry_id)),
-    placed AS MATERIALIZED (
-        DELETE FROM redrives x
-         USING (SELECT t.outcome, t.made_entry_id, q.tid FROM told t CROSS JOIN LATERAL (
-                    SELECT o.ctid AS tid FROM redrives o WHERE o.delivery_id = t.delivery_id LIMIT 1) q) r
-         WHERE x.ctid = r.tid
-        RETURNING x.entry_id, x.entry_drawer, x.project_id, x.delivery_id, x.operation, x.item, r.outcome, r.made_entry_id),
-    -- An entry that was carried since we looked has its redrives row in another place. Ours is not in its hot row if it was
-    -- edited, so the outcome stands; the row is looked for by its key, in a snapshot of its own.
-    ended AS MATERIALIZED (
-        SELECT p.* FROM placed p
-        UNION ALL
-        SELECT x.entry_id, x.entry_drawer, x.project_id, x.delivery_id, x.operation, x.item, t.outcome, t.made_entry_id
-          FROM told t CROSS JOIN LATERAL dlo_redrive_end(t.delivery_id) x
-         WHERE (SELECT count(*) FROM placed) < cardinality(deliveries)),
-    origin AS MATERIALIZED (
-        SELECT m.* FROM (
-            SELECT array_agg(e.project_id) AS projects, array_agg(e.entry_drawer) AS drawers, array_agg(e.entry_id) AS entries,
-                   array_agg(CASE WHEN e.outcome = 0 THEN 3 ELSE 4 END::smallint) AS states
-              FROM ended e) a
-         CROSS JOIN LATERAL dlo_entries_move(a.projects, a.drawers, a.entries, 2::smallint, a.states, NULL) m
-         WHERE a.entries IS NOT NULL),
-    items AS (
-        INSERT INTO bulk_deltas (operation, outcome, n)
-        SELECT i.operation, i.outcome, sum(i.n) FROM (
-            SELECT e.operation, CASE WHEN e.outcome = 0 THEN 1 ELSE 2 END::smallint AS outcome,
-                   dlo_item_end(e.operation, e.item, CASE WHEN e.outcome = 0 THEN 1 ELSE 2 END::smallint, 0::smallint,
-                                e.delivery_id, CASE WHEN e.outcome = 2 THEN e.made_entry_id END,
-                                CASE WHEN e.outcome = 2 THEN dlo_drawer(dlo_now(), (
-                                    SELECT p.retention_s FROM projects p WHERE p.id = e.project_id)) END) AS n
-              FROM ended e WHERE e.operation IS NOT NULL OFFSET 0) i
-         GROUP BY 1, 2 HAVING sum(i.n) > 0),
-    counted AS (
-        INSERT INTO dlq_deltas (project_id, webhook_id, channel, reason, state, n)
-        SELECT o.project_id, o.webhook_id, coalesce(o.channel, ''), o.reason, s.state, sum(s.n)
-          FROM origin o CROSS JOIN LATERAL (VALUES (2::smallint, -1), (o.state, 1)) AS s(state, n)
-         WHERE o.counted
-         GROUP BY 1, 2, 3, 4, 5)
-    SELECT count(*) INTO n FROM ended;
-    RETURN n;
-END
-$$;
-
 -- What the two roles may do with all this, beside what went before.
 ALTER FUNCTION dlo_grant(text, text) RENAME TO dlo_grant_before_targets;
 CREATE FUNCTION dlo_grant(api text, worker text) RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT AS $$

@@ -5,8 +5,7 @@
  * goes in a statement of its own (complete_final.sql), and so do re-drives that arrived: beside other traffic
  * LIMIT_BATCH_REDRIVEN together, or LIMIT_BATCH_REDRIVEN_WAIT_MS after the first, neighbours not in the same moment. A
  * statement that was lost is repeated: it changes nothing twice. One that fails for a reason of its own is halved until the
- * row is found; that row ends as
- * `internal`, without the bytes that may have been the trouble.
+ * row is found; that row ends as `internal`, without the bytes that may have been the trouble.
  */
 #ifndef DLO_WORKER_WRITER_H
 #define DLO_WORKER_WRITER_H

@@ -161,7 +161,7 @@ def test_accepted_events_are_sent_soon(project, peer):
         project.event(payload=n)
         peer.wait(path, n + 2)
         waits.append(time.monotonic() - began)
-    assert sorted(waits)[2] < 0.6, waits  # SOON
+    assert sorted(waits)[2] < 0.6, waits  # 0.99 without it
 
 
 def test_localhost_is_reached_by_name(project, peer):

@@ -179,7 +179,7 @@ def test_stopped_workers_corrupt_nothing_when_they_wake(stack, hosts, project, p
     """Past their leases, under load, more than once; and metrics tell of both hosts and of what was lost."""
     hosts("alpha", "beta")
     with Load(project, peer) as load:
-        for round, host in enumerate(("alpha", "beta"), 1):
+        for times, host in enumerate(("alpha", "beta"), 1):
             victims = senders(stack, host)
             stop_all(victims, signal.SIGSTOP)
             try:
@@ -188,7 +188,7 @@ def test_stopped_workers_corrupt_nothing_when_they_wake(stack, hosts, project, p
             finally:
                 stop_all(victims, signal.SIGCONT)
             eventually(lambda: balanced(stack, "alpha", "beta"))
-            eventually(lambda: lost(stack) >= 32 * round)
+            eventually(lambda: lost(stack) >= 32 * times)
     print(load.whole(4 * 512), "sent twice")
 
 
